@@ -1,0 +1,42 @@
+# Everything that a machine with Python 3.11, git and internet needs: `make run` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test lint types bench eval artefacts clean
+
+run: $(READY)
+	@exec $(BIN)/python -m aam run
+
+test: artefacts
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/pyright
+
+bench: artefacts
+	$(BIN)/python -m bench
+
+eval: artefacts
+	$(BIN)/python -m models.text.evaluate
+	$(BIN)/python -m models.risk.evaluate
+	$(BIN)/python -m kb.evaluate
+
+artefacts: $(READY)
+	@$(BIN)/python -m aam build
+
+$(READY): constraints.txt pyproject.toml
+	@echo "Setting up the environment; the first time takes some minutes."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "Python 3.11 is needed; say which with PYTHON=/path/to/python3.11."; exit 1; }
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[build,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) var

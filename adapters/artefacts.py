@@ -1,0 +1,119 @@
+"""Built artefacts on disk: made once for the content of their inputs, and refused when damaged or of another kind."""
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from core.contract import Contract
+from core.errors import ArtefactRefused
+
+MANIFEST = "manifest.json"
+
+
+class Manifest(Contract):
+    """What an artefact is, what it was made from and what it holds."""
+
+    name: str
+    version: str
+    """The first 12 characters of the hash over all files' hashes."""
+    inputs_hash: str
+    """Hash of everything that it was made from."""
+    files: dict[str, str]
+    """Path below the folder to SHA-256."""
+    built_with: dict[str, str]
+    """Library versions."""
+    metrics: dict[str, float] = Field(default_factory=dict[str, float])
+    details: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a builder says of what it made."""
+
+    built_with: dict[str, str]
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def content_hash(parts: Iterable[bytes]) -> str:
+    """SHA-256 over the parts, each with its length, so that moving a boundary changes it."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def files_hash(paths: Iterable[Path]) -> str:
+    """Hash of the names and contents of these files, in the order of their names."""
+    return content_hash(part for path in sorted(paths) for part in (path.name.encode(), path.read_bytes()))
+
+
+def build_once(directory: Path, name: str, inputs_hash: str, make: Callable[[Path], BuildReport]) -> Manifest:
+    """The artefact in `directory`, made anew by `make(folder)` only if it is missing, damaged or from other inputs.
+
+    It is made in a folder beside it and moved into place whole; of several processes, one makes it and the others wait.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with directory.with_name(directory.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(ArtefactRefused):
+            manifest = load(directory, name)
+            if manifest.inputs_hash == inputs_hash:
+                return manifest
+        return _build(directory, name, inputs_hash, make)
+
+
+def _build(directory: Path, name: str, inputs_hash: str, make: Callable[[Path], BuildReport]) -> Manifest:
+    scratch = directory.with_name(directory.name + ".making")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    report = make(scratch)
+    hashes = _hash_files(scratch)
+    manifest = Manifest(
+        name=name,
+        version=content_hash(f"{path}:{digest}".encode() for path, digest in hashes.items())[:12],
+        inputs_hash=inputs_hash,
+        files=hashes,
+        built_with=report.built_with,
+        metrics=report.metrics,
+        details=report.details,
+    )
+    (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+    shutil.rmtree(directory, ignore_errors=True)
+    scratch.rename(directory)
+    return manifest
+
+
+def load(directory: Path, name: str) -> Manifest:
+    """The manifest of a sound artefact. Raises `ArtefactRefused` with what to do about it."""
+    hint = "run `python -m aam build`"
+    try:
+        manifest = Manifest.model_validate_json((directory / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise ArtefactRefused(f"There is no {name} artefact in {directory}; {hint}.") from None
+    except (ValidationError, json.JSONDecodeError):
+        raise ArtefactRefused(f"The manifest in {directory} can't be read; {hint}.") from None
+    if manifest.name != name:
+        raise ArtefactRefused(f"{directory} holds the artefact {manifest.name}, not {name}.")
+    for path, expected in manifest.files.items():
+        file = directory / path
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+            raise ArtefactRefused(f"{file} is missing or not what its manifest says; {hint}.")
+    return manifest
+
+
+def _hash_files(directory: Path) -> dict[str, str]:
+    return {
+        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,72 @@
+"""What the SQLite store knows of a home, a building and the workload, read from indexes alone."""
+
+import sqlite3
+from collections import defaultdict
+
+from adapters.sqlite import from_millis
+from core.labels import Category, Crew, Status, Trade, Urgency
+from core.messages import BuildingFacts, PastRequest, Workload
+from core.request import RequestId
+
+MAX_PAST_REQUESTS = 50
+
+_UNKNOWN_TOPIC = ""
+_TOPICS = (*(trade.value for trade in Trade), *(category.value for category in Category), _UNKNOWN_TOPIC)
+# One range of the index for each topic: grouping would sort, or read the building's whole past.
+_COUNT_BY_TOPIC = " UNION ALL ".join(
+    f"SELECT '{topic}', count(*) FROM requests INDEXED BY by_topic"
+    f" WHERE building_id = :building AND topic = '{topic}' AND created_at >= :first AND created_at < :end"
+    for topic in _TOPICS
+)
+_COUNT_OPEN = (
+    "SELECT count(*) FROM requests INDEXED BY open_by_building WHERE is_open = 1 AND building_id = ? AND created_at < ?"
+)
+_PAST = (
+    "SELECT request_id, created_at, category, trade, urgency, status, resolved_at, breached, escalated"
+    " FROM requests INDEXED BY by_resident WHERE resident_id = ? AND created_at >= ? AND created_at < ?"
+    " ORDER BY created_at DESC, request_id DESC LIMIT ?"
+)
+_WORKLOAD = (
+    "SELECT open_crew, urgency, count(*) FROM requests INDEXED BY open_work WHERE open_crew > ''"
+    " GROUP BY open_crew, urgency"
+)
+
+
+def past_requests(connection: sqlite3.Connection, resident_id: str, first: int, end: int) -> tuple[PastRequest, ...]:
+    """The resident's requests made in `[first, end)`, newest first, at most 50."""
+    rows = connection.execute(_PAST, (resident_id, first, end, MAX_PAST_REQUESTS))
+    return tuple(
+        PastRequest(
+            request_id=RequestId(request_id),
+            resident_id=resident_id,
+            category=category and Category(category),
+            trade=trade and Trade(trade),
+            urgency=urgency and Urgency(urgency),
+            status=Status(status),
+            created_at=from_millis(created_at),
+            resolved_at=None if resolved_at is None else from_millis(resolved_at),
+            breached=bool(breached),
+            escalated=bool(escalated),
+        )
+        for request_id, created_at, category, trade, urgency, status, resolved_at, breached, escalated in rows
+    )
+
+
+def building_facts(connection: sqlite3.Connection, building_id: str, first: int, end: int) -> BuildingFacts:
+    """The building's counts over `[first, end)`, and what was made before `end` and is open now."""
+    rows = connection.execute(_COUNT_BY_TOPIC, {"building": building_id, "first": first, "end": end})
+    counts: dict[str, int] = {topic: count for topic, count in rows if count}
+    return BuildingFacts(
+        requests_180d=sum(counts.values()),
+        same_trade_180d={topic: count for topic, count in counts.items() if topic != _UNKNOWN_TOPIC},
+        open_requests=connection.execute(_COUNT_OPEN, (building_id, end)).fetchone()[0],
+    )
+
+
+def workload(connection: sqlite3.Connection) -> Workload:
+    """Open work by crew and urgency; what has no urgency yet counts as Medium."""
+    by_crew: defaultdict[Crew, dict[Urgency, int]] = defaultdict(dict)
+    for crew, urgency, count in connection.execute(_WORKLOAD):
+        level = Urgency(urgency) if urgency else Urgency.MEDIUM
+        by_crew[Crew(crew)][level] = by_crew[Crew(crew)].get(level, 0) + count
+    return Workload(open_by_crew=dict(by_crew))

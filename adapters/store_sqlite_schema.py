@@ -1,0 +1,70 @@
+"""The tables and indexes of the SQLite store.
+
+Times are milliseconds since 1970. A request's documents are its JSON; what a query looks at is a column. The columns
+`next_action_at` and `attempts` are the truth about pending work: a claim changes them without touching the documents.
+"""
+
+VERSION_1 = """
+CREATE TABLE requests (
+    row INTEGER PRIMARY KEY,
+    request_id TEXT NOT NULL UNIQUE,
+    resident_id TEXT NOT NULL,
+    building_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    category TEXT,
+    trade TEXT,
+    urgency TEXT,
+    topic TEXT NOT NULL,
+    is_open INTEGER NOT NULL,
+    open_crew TEXT,
+    attention_order INTEGER,
+    resolved_at INTEGER,
+    breached INTEGER NOT NULL,
+    escalated INTEGER NOT NULL,
+    next_action_at INTEGER,
+    attempts INTEGER NOT NULL,
+    request TEXT NOT NULL,
+    internal TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX by_age ON requests (created_at, request_id);
+CREATE INDEX by_status ON requests (status, created_at, request_id);
+CREATE INDEX by_category ON requests (category, created_at, request_id);
+CREATE INDEX by_urgency ON requests (urgency, created_at, request_id);
+CREATE INDEX by_building ON requests (building_id, created_at, request_id);
+CREATE INDEX by_resident ON requests (resident_id, created_at, request_id,
+    category, trade, urgency, status, resolved_at, breached, escalated);
+CREATE INDEX by_topic ON requests (building_id, topic, created_at);
+CREATE INDEX open_by_building ON requests (building_id, created_at, is_open) WHERE is_open = 1;
+CREATE INDEX attention ON requests (attention_order, created_at, request_id)
+    WHERE attention_order IS NOT NULL;
+CREATE INDEX attention_by_building ON requests (building_id, attention_order, created_at, request_id)
+    WHERE attention_order IS NOT NULL;
+CREATE INDEX due ON requests (next_action_at) WHERE next_action_at IS NOT NULL;
+CREATE INDEX open_work ON requests (open_crew, urgency) WHERE open_crew IS NOT NULL;
+
+CREATE TABLE events (
+    request INTEGER NOT NULL REFERENCES requests,
+    sequence INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    PRIMARY KEY (request, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency_keys (
+    key TEXT NOT NULL UNIQUE,
+    fingerprint TEXT NOT NULL,
+    resource_id TEXT NOT NULL,
+    leased_until INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    status INTEGER,
+    headers TEXT,
+    body BLOB
+) STRICT;
+
+CREATE INDEX expiring_keys ON idempotency_keys (expires_at)
+"""
+
+SCHEMA = (VERSION_1,)

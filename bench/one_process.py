@@ -1,0 +1,64 @@
+"""All four services in one process, without Ray: the ceiling that the graph is measured against."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from adapters import build
+from bench.handles import LocalHandle
+from core.settings import Settings
+from deployments.ai_processing.deployment import AIProcessing
+from deployments.decision_simulation.deployment import DecisionSimulation
+from deployments.execution.operations import ExecutionService
+from deployments.request_management.handles import AIProcessingHandle, DecisionSimulationHandle, ExecutionHandle
+from deployments.request_management.service import RequestManagementService
+
+
+def execution_service(settings: Settings) -> ExecutionService:
+    """Execution with its embedded adapters."""
+    desk, notifier = build.operations_desk(settings)
+    return ExecutionService(
+        log=build.execution_log(settings),
+        desk=desk,
+        notifier=notifier,
+        commands=build.execution_queue(settings),
+        outcomes=build.outcome_queue(settings),
+        settings=settings,
+        version=build.version(),
+    )
+
+
+@asynccontextmanager
+async def request_management(
+    settings: Settings, ai: Any, decision: Any, execution: Any
+) -> AsyncGenerator[RequestManagementService]:
+    """RequestManagement with its embedded adapters over these handles, started, and closed at the end."""
+    adapters = (build.request_store(settings), build.execution_queue(settings), build.outcome_queue(settings))
+    service = RequestManagementService(
+        settings,
+        *adapters,
+        build.token_verifier(settings),
+        AIProcessingHandle(ai, settings),
+        DecisionSimulationHandle(decision, settings),
+        ExecutionHandle(execution),
+        version=build.version(),
+    )
+    service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+        for adapter in adapters:
+            await adapter.close()
+
+
+@asynccontextmanager
+async def one_process(settings: Settings) -> AsyncGenerator[RequestManagementService]:
+    """Everything, started, in the running loop."""
+    execution = execution_service(settings)
+    execution.start()
+    ai, decision = AIProcessing(settings), DecisionSimulation(settings)
+    async with request_management(settings, LocalHandle(ai), LocalHandle(decision), LocalHandle(execution)) as service:
+        yield service
+    await execution.stop()
+    await execution.close()

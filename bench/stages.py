@@ -1,0 +1,96 @@
+"""A profile: how long each stage of a request takes by itself, alone and in a batch of 32."""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adapters import build
+from bench.load import sample_messages
+from core.labels import Status
+from core.messages import AssessItem, Assessment, ResolveItem
+from core.record import RequestRecord
+from core.request import BuildingId, Request, RequestId, ResidentId
+from core.settings import load_settings
+from deployments.ai_processing.deployment import AIProcessing
+from deployments.decision_simulation.deployment import DecisionSimulation
+from deployments.request_management import lifecycle
+
+ROUNDS = 40
+
+
+async def table() -> str:
+    """A Markdown table of milliseconds for each request."""
+    settings = load_settings()
+    ai, decision = AIProcessing(settings), DecisionSimulation(settings)
+    now = datetime.now(UTC)
+    items = [AssessItem(message_text=text, at=now) for text in sample_messages(32, seed=5)]
+    assessed = [one for one in await ai.assess(items) if isinstance(one, Assessment)]
+    questions = [
+        ResolveItem(
+            request_id=RequestId(f"REQ_{number}"),
+            message_text=item.message_text,
+            at=now,
+            building_id="A",
+            classification=one.classification,
+            risk=one.risk,
+            embedding=one.embedding,
+        )
+        for number, (item, one) in enumerate(zip(items, assessed, strict=True))
+    ]
+    texts = [item.message_text for item in items]
+
+    async def embed(count: int) -> None:
+        ai.embed(texts[:count])
+
+    async def assess(count: int) -> None:
+        await ai.assess(items[:count])
+
+    async def resolve(count: int) -> None:
+        await decision.resolve(questions[:count])
+
+    with tempfile.TemporaryDirectory(prefix="aam-bench-") as folder:
+        store = build.request_store(settings.model_copy(update={"state_dir": Path(folder)}))
+
+        async def create(count: int) -> None:
+            changes = [lifecycle.open_record(_record(text), now) for text in texts[:count]]
+            await asyncio.gather(*(store.create(change.record, change.events) for change in changes))
+
+        stages = {"embed (part of assess)": embed, "assess": assess, "resolve": resolve, "store, durably": create}
+        lines = ["| stage | alone, ms | in a batch of 32, ms each |", "| --- | --- | --- |"]
+        for name, stage in stages.items():
+            lines.append(f"| {name} | {await _timed(stage, 1):.2f} | {await _timed(stage, 32) / 32:.2f} |")
+        await store.close()
+    return "\n".join(lines)
+
+
+async def _timed(stage: Callable[[int], Awaitable[None]], count: int) -> float:
+    took: list[float] = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        await stage(count)
+        took.append(time.perf_counter() - began)
+    return 1000 * statistics.median(took)
+
+
+_numbers = iter(range(10**9))
+
+
+def _record(text: str) -> RequestRecord:
+    now = datetime.now(UTC)
+    return RequestRecord(
+        request=Request(
+            request_id=RequestId(f"REQ_{next(_numbers)}"),
+            resident_id=ResidentId("RES_A_101"),
+            building_id=BuildingId("A"),
+            message_text=text,
+            status=Status.SUBMITTED,
+            version=1,
+            created_at=now,
+            updated_at=now,
+        ),
+        correlation_id="bench",
+    )

@@ -1,0 +1,283 @@
+"""What crosses handles and queues between the services.
+
+Both handle calls take a list and answer with a list of the same length and order: the failure of one item is an
+`ItemFailure` in its place, never the batch's.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from core.contract import Contract, Dollars, UtcTime
+from core.labels import (
+    ActionKind,
+    Category,
+    Crew,
+    ExecutionStatus,
+    Intent,
+    Role,
+    Status,
+    Trade,
+    Urgency,
+)
+from core.request import (
+    Answer,
+    Classification,
+    Decision,
+    ExecutionId,
+    ExecutionStep,
+    OptionId,
+    RequestId,
+    ResolutionOption,
+    Risk,
+    Sla,
+)
+
+
+class ItemFailure(Contract):
+    """Why one item of a batch has no result."""
+
+    code: str
+    """The stable code of an error in `core.errors`."""
+    detail: str
+    """One sentence that may be shown."""
+
+
+class PastRequest(Contract):
+    """What is remembered of an earlier request for judging a new one."""
+
+    request_id: RequestId
+    resident_id: str
+    category: Category | None
+    trade: Trade | None
+    urgency: Urgency | None
+    status: Status
+    created_at: UtcTime
+    resolved_at: UtcTime | None = None
+    breached: bool = False
+    escalated: bool = False
+    """It was escalated or reopened."""
+
+
+class BuildingFacts(Contract):
+    """What the store knows of the building at this moment."""
+
+    requests_180d: int = Field(default=0, ge=0)
+    """Requests of the building in the last 180 days."""
+    same_trade_180d: dict[str, int] = Field(default_factory=dict[str, int])
+    """Of these, how many by trade, or by category where there is no trade."""
+    open_requests: int = Field(default=0, ge=0)
+    """Requests of the building that nobody has ended."""
+
+
+class AssessItem(Contract):
+    """One message to understand."""
+
+    message_text: str
+    at: UtcTime
+    """When it was written."""
+    category: Category | None = None
+    """As chosen by the writer; takes the place of the model's."""
+    urgency: Urgency | None = None
+    """As chosen by the writer; it can raise the model's urgency and never lower a safety rule's."""
+    intent: Intent | None = None
+    history: tuple[PastRequest, ...] = ()
+    """The resident's requests of the last 180 days, newest first, without this one."""
+    building: BuildingFacts = BuildingFacts()
+
+
+class Assessment(Contract):
+    """What AIProcessing makes of a message."""
+
+    classification: Classification
+    risk: Risk
+    embedding: bytes
+    """The message's unit vector, 384 float32 little-endian; computed once and travelling with the assessment."""
+
+
+class Workload(Contract):
+    """Work that is approved or in progress and not done, by crew and urgency."""
+
+    open_by_crew: dict[Crew, dict[Urgency, int]] = Field(default_factory=dict[Crew, dict[Urgency, int]])
+
+
+class ResolveItem(Contract):
+    """One assessed message to find and choose options for."""
+
+    request_id: RequestId
+    message_text: str
+    at: UtcTime
+    building_id: str | None = None
+    classification: Classification
+    risk: Risk
+    embedding: bytes
+    history: tuple[PastRequest, ...] = ()
+    workload: Workload = Workload()
+
+
+class DecisionTrace(Contract):
+    """Everything needed to reach the same decision again, byte for byte."""
+
+    inputs: dict[str, Any]
+    """The `ResolveItem` as JSON, the embedding as base64."""
+    seed: int
+    replications: int
+    method: str
+    model_versions: dict[str, str]
+    kb_version: str
+    policy_version: str
+    workforce_version: str
+    """Hash of the waiting-time tables that were sampled."""
+    waiting_hours: dict[str, list[float]] = Field(default_factory=dict[str, list[float]])
+    """The quantiles of the waiting time that each option's crew had, as sampled."""
+    gates: tuple[str, ...] = ()
+    """Hard gates that applied, each with its clause."""
+
+
+class Retrieved(Contract):
+    """One passage of the knowledge base that a query found."""
+
+    doc_id: str
+    title: str
+    section: str
+    doc_type: str
+    building_id: str
+    """`all` for every building."""
+    text: str
+    score: float
+    """Cosine similarity, -1 to 1."""
+
+
+class KnowledgeFacts(Contract):
+    """What is indexed and how it is searched; `GET /rag/config`."""
+
+    embedding_model: str
+    dimensions: int
+    documents: int
+    chunks: int
+    kb_version: str
+    top_k: int
+    """How many passages a query gets when it names no number."""
+    min_score: float
+    """The calibrated similarity below which a passage does not count."""
+
+
+class Resolved(Contract):
+    """What DecisionSimulation makes of an assessed message."""
+
+    status: Literal[Status.AWAITING_SELECTION, Status.ANSWERED, Status.ESCALATED, Status.NEEDS_REVIEW]
+    """Where the request goes next."""
+    options: tuple[ResolutionOption, ...]
+    decision: Decision
+    answer: Answer | None = None
+    act_now: OptionId | None = None
+    """The option that policy starts at once, without a selection: emergencies only."""
+    sla: Sla
+    retrieved: tuple[Retrieved, ...] = ()
+    trace: DecisionTrace
+
+
+class RetrieveQuery(Contract):
+    """One query against the knowledge base."""
+
+    text: str
+    embedding: bytes
+    top_k: int = Field(default=5, ge=1, le=50)
+    building_id: str | None = None
+    doc_type: str | None = None
+    min_score: float | None = None
+    """None for the calibrated minimum."""
+
+
+class ActionCall(Contract):
+    """One thing to do in an outside system."""
+
+    action: ActionKind
+    parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class ExecutionCommand(Contract):
+    """Carry out these actions, in this order, for this request."""
+
+    execution_id: ExecutionId
+    request_id: RequestId | None
+    option_id: OptionId | None = None
+    urgency: Urgency
+    actions: tuple[ActionCall, ...] = Field(min_length=1)
+    correlation_id: str
+    requested_by: str
+    """A subject, or `system` where policy acted."""
+
+
+class Execution(Contract):
+    """The log of one execution."""
+
+    execution_id: ExecutionId
+    request_id: RequestId | None
+    status: ExecutionStatus
+    attempts: int
+    steps: tuple[ExecutionStep, ...]
+    created_at: UtcTime
+    updated_at: UtcTime
+
+
+class ExecutionOutcome(Contract):
+    """News of an execution, or of the work that it started, for the request."""
+
+    execution_id: ExecutionId
+    request_id: RequestId
+    kind: Literal["running", "succeeded", "failed", "dead_lettered", "work_completed"]
+    at: UtcTime
+    steps: tuple[ExecutionStep, ...] = ()
+    notes: str | None = None
+    actor: str = "system"
+    actual_cost_usd: float | None = None
+    actual_hours: float | None = None
+
+
+class Notification(Contract):
+    """A message to a resident, or to everybody who holds a staff role."""
+
+    recipient_kind: Literal["resident", "staff_role", "on_call"]
+    recipient: str
+    """A resident id, a role, or the building whose on-call person is meant."""
+    role: Role | None = None
+    subject: str
+    body: str
+    channel: str | None = None
+    urgency: Urgency = Urgency.MEDIUM
+    request_id: RequestId | None = None
+
+
+class WorkOrder(Contract):
+    """A job on the operations desk."""
+
+    work_order_id: str
+    request_id: RequestId | None
+    execution_id: ExecutionId
+    kind: Literal["work_order", "staff_task"]
+    crew: Crew
+    title: str
+    steps: tuple[str, ...] = ()
+    building_id: str | None = None
+    unit: str | None = None
+    instructions: str | None = None
+    """What the crew must know: the resident's words and wishes for the visit."""
+    cost_limit_usd: Dollars = 0.0
+    """The most that was agreed to; the crew asks before it spends more."""
+    urgency: Urgency
+    status: Literal["Open", "Done"]
+    created_at: UtcTime
+    closed_at: UtcTime | None = None
+    closed_by: str | None = None
+    notes: str | None = None
+    actual_cost_usd: float | None = None
+    actual_hours: float | None = None
+
+
+class ServiceHealth(Contract):
+    """How one service is."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    detail: str
+    version: str

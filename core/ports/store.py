@@ -1,0 +1,120 @@
+"""The system of record: requests with their timelines and pending work, and idempotency keys."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from core.labels import Category, Status, Urgency
+from core.messages import BuildingFacts, PastRequest, Workload
+from core.ports.page import Page
+from core.record import RequestRecord
+from core.request import BuildingId, Event, Request, RequestId, ResidentId
+
+
+@dataclass(frozen=True)
+class RequestFilter:
+    """Which requests a staff list shows; None leaves a field open."""
+
+    status: Status | None = None
+    category: Category | None = None
+    urgency: Urgency | None = None
+    building_id: str | None = None
+    buildings: frozenset[str] | None = None
+    """The buildings that the caller may see; None for all."""
+    needs_attention: bool = False
+    """Only those that a person has to look at, the most urgent first, then the oldest."""
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """The first answer to an idempotent call."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class IdempotencyClaim:
+    """The outcome of claiming an idempotency key."""
+
+    resource_id: str
+    """The id that the first claimer chose for what it makes; a retry after a crash makes the same thing."""
+    answer: StoredAnswer | None
+    """The first answer; None where this caller holds the key and must do the work."""
+
+
+class RequestStore(Protocol):
+    """The system of record: requests with their timelines and pending work, and idempotency keys.
+
+    Every method may raise `StoreUnavailable`.
+    """
+
+    async def create(self, record: RequestRecord, events: Sequence[Event]) -> bool:
+        """Store a new request at version 1, durably; False where the id exists already (nothing is changed)."""
+        ...
+
+    async def get(self, request_id: RequestId) -> RequestRecord | None:
+        """The item, or None."""
+        ...
+
+    async def save(self, record: RequestRecord, *, expected_version: int, events: Sequence[Event]) -> None:
+        """Replace the item and append to its timeline, if its version is still `expected_version`.
+
+        `record.request.version` is `expected_version + 1`, and event sequences follow those that are there.
+        Raises `VersionConflict` where another write came first.
+        """
+        ...
+
+    async def events(self, request_id: RequestId, *, after: int = 0) -> tuple[Event, ...]:
+        """The timeline after this sequence number, oldest first."""
+        ...
+
+    async def list_requests(self, where: RequestFilter, *, limit: int, cursor: str | None) -> Page[Request]:
+        """Newest first (or as `needs_attention` says). Raises `InvalidCursor`."""
+        ...
+
+    async def list_by_resident(self, resident_id: ResidentId, *, limit: int, cursor: str | None) -> Page[Request]:
+        """A resident's requests, newest first. Raises `InvalidCursor`."""
+        ...
+
+    async def history(
+        self, resident_id: ResidentId, building_id: BuildingId, *, since: datetime, before: datetime
+    ) -> tuple[tuple[PastRequest, ...], BuildingFacts]:
+        """The resident's requests in `[since, before)`, newest first, at most 50; and the building's counts there."""
+        ...
+
+    async def workload(self) -> Workload:
+        """What is approved or in progress and not done, by the selected option's crew."""
+        ...
+
+    async def claim_due(self, *, now: datetime, lease_s: float, limit: int) -> tuple[RequestRecord, ...]:
+        """Items whose `next_action_at` is at or before `now`, oldest first, each moved `lease_s` ahead.
+
+        A claim changes `next_action_at` and counts `attempts`, not `version`. Two callers never get the same item
+        within one lease.
+        """
+        ...
+
+    async def claim_key(
+        self, key: str, *, fingerprint: str, resource_id: str, now: datetime, lease_s: float, ttl_s: float
+    ) -> IdempotencyClaim:
+        """Take an idempotency key, or learn what came of it.
+
+        Raises `IdempotencyKeyReused` where the key came with another fingerprint, `IdempotencyInFlight` where another
+        caller's lease is still running.
+        """
+        ...
+
+    async def finish_key(self, key: str, answer: StoredAnswer) -> None:
+        """Keep the first answer of a claimed key."""
+        ...
+
+    async def release_key(self, key: str) -> None:
+        """End the lease of a claimed key after an error; the next claim gets the original `resource_id`."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections and threads."""
+        ...

@@ -1,0 +1,300 @@
+"""A resident's request as the public contract shows it, with everything that was thought and done about it."""
+
+from typing import Literal, NewType
+
+from pydantic import Field
+
+from core.contract import Contract, Dollars, Hours, Probability, UtcTime
+from core.labels import (
+    ActionKind,
+    ApprovalTier,
+    Category,
+    Crew,
+    ExecutionStatus,
+    Intent,
+    RiskLevel,
+    Situation,
+    Status,
+    Trade,
+    Urgency,
+)
+
+RequestId = NewType("RequestId", str)
+ResidentId = NewType("ResidentId", str)
+BuildingId = NewType("BuildingId", str)
+OptionId = NewType("OptionId", str)
+ExecutionId = NewType("ExecutionId", str)
+
+MAX_MESSAGE_CHARACTERS = 4000
+
+
+class Issue(Contract):
+    """One thing that somebody must act on, where a message names several."""
+
+    text: str
+    """The part of the message that raises it."""
+    category: Category
+    urgency: Urgency
+    trade: Trade | None = None
+
+
+class Classification(Contract):
+    """What a message is about, how urgent it is and what its writer wants."""
+
+    category: Category
+    urgency: Urgency
+    intent: Intent
+    trade: Trade | None = None
+    """Only with Maintenance."""
+    confidence: Probability
+    """Calibrated probability that the least certain of the labels is right."""
+    source: Literal["rules", "model", "llm", "user"]
+    """Who had the last word on the labels."""
+    emergency: bool
+    safety_rule: str | None = None
+    """The id of the life-safety rule that fired."""
+    safety_advice: str | None = None
+    """What to do now, where life may be at risk."""
+    issues: tuple[Issue, ...] = ()
+    model_version: str
+
+
+class RiskFactor(Contract):
+    """What one feature added to the risk, in log-odds of the combined score's leading model."""
+
+    feature: str
+    value: float
+    contribution: float
+
+
+class Risk(Contract):
+    """How likely the request is to go wrong."""
+
+    score: Probability
+    level: RiskLevel
+    recurrence_probability: Probability
+    """A similar request by the same home within 180 days."""
+    sla_breach_probability: Probability
+    """The resolution target is missed."""
+    escalation_probability: Probability
+    """The resident asks for a person or complains."""
+    factors: tuple[RiskFactor, ...] = ()
+    model_version: str
+
+
+class Citation(Contract):
+    """A sentence of the knowledge base that a statement rests on."""
+
+    doc_id: str
+    section: str
+    quote: str
+
+
+class Estimate(Contract):
+    """A distribution in three numbers."""
+
+    mean: float = Field(ge=0.0, allow_inf_nan=False)
+    p50: float = Field(ge=0.0, allow_inf_nan=False)
+    p90: float = Field(ge=0.0, allow_inf_nan=False)
+
+
+class ResolutionOption(Contract):
+    """One way to deal with a request, simulated."""
+
+    option_id: OptionId
+    title: str
+    action: ActionKind
+    crew: Crew
+    """Who carries it out."""
+    steps: tuple[str, ...]
+    estimated_cost_usd: Estimate
+    estimated_time_hours: Estimate
+    """From now until done, waiting for the crew included."""
+    sla_breach_probability: Probability
+    resident_satisfaction_impact: float = Field(ge=-1.0, le=1.0)
+    """Expected change of the resident's satisfaction, from -1 to 1."""
+    approval: ApprovalTier
+    reasoning: str
+    source: Literal["llm", "catalog"]
+    citations: tuple[Citation, ...]
+
+
+class FactorScores(Contract):
+    """The five factors of a decision, each from 0 (worst) to 1 (best) for a score, or as weights that sum to 1."""
+
+    urgency: Probability
+    time: Probability
+    cost: Probability
+    satisfaction: Probability
+    compliance: Probability
+
+
+class OptionScore(Contract):
+    """An option's weighted total and what it is made of."""
+
+    option_id: OptionId
+    total: Probability
+    factors: FactorScores
+
+
+class Escalation(Contract):
+    """Why a person decides, and the clause that says so."""
+
+    reason: str
+    rule: str
+    """`doc_id#key` of the rule in the knowledge base, or the id of a life-safety rule."""
+
+
+class Decision(Contract):
+    """Which option is recommended, and why."""
+
+    recommended_option_id: OptionId | None
+    scores: tuple[OptionScore, ...]
+    """Best first."""
+    weights: FactorScores
+    situation: Situation
+    policy_version: str
+    kb_version: str
+    seed: int
+    explanation: str
+    counterfactuals: tuple[str, ...] = ()
+    escalation: Escalation | None = None
+
+
+class Answer(Contract):
+    """The answer to a question, from the knowledge base only."""
+
+    text: str
+    confidence: Probability
+    source: Literal["llm", "extract"]
+    citations: tuple[Citation, ...]
+
+
+class Approval(Contract):
+    """Whose agreement a selected option needs, and who gave it."""
+
+    required: ApprovalTier
+    granted_by: str | None = None
+    at: UtcTime | None = None
+
+
+class ExecutionStep(Contract):
+    """One outside call of an execution."""
+
+    action: ActionKind
+    system: str
+    status: ExecutionStatus
+    external_id: str | None = None
+    """The id that the outside system gave; null until it did."""
+    attempts: int = 0
+    error: str | None = None
+
+
+class ExecutionSummary(Contract):
+    """How the carrying-out of the selected option stands."""
+
+    execution_id: ExecutionId
+    status: ExecutionStatus
+    steps: tuple[ExecutionStep, ...] = ()
+
+
+class Sla(Contract):
+    """The promises on a request."""
+
+    response_due_at: UtcTime
+    resolution_due_at: UtcTime
+    paused: bool = False
+    breached: bool = False
+    basis: str
+    """`doc_id#key` of the target that applies."""
+
+
+class Preferences(Contract):
+    """What the resident wishes for the visit."""
+
+    allow_entry_when_absent: bool | None = None
+    preferred_time_slots: tuple[str, ...] = Field(default=(), max_length=20)
+    preferred_days: tuple[str, ...] = Field(default=(), max_length=7)
+    avoid_days: tuple[str, ...] = Field(default=(), max_length=7)
+    special_instructions: str | None = Field(default=None, max_length=1000)
+    contact_before_arrival: bool | None = None
+    emergency_contact: str | None = Field(default=None, max_length=200)
+
+
+class Attachment(Contract):
+    """A file that the resident points to; uploads are not taken yet."""
+
+    name: str = Field(min_length=1, max_length=200)
+    content_type: str = Field(min_length=3, max_length=100)
+    url: str = Field(pattern=r"^https://", max_length=2000)
+
+
+class Feedback(Contract):
+    """How the resident found it."""
+
+    rating: int = Field(ge=1, le=5)
+    comment: str | None = Field(default=None, max_length=2000)
+    at: UtcTime
+
+
+class ResolutionNote(Contract):
+    """How it ended."""
+
+    resolution_notes: str
+    actual_cost_usd: Dollars | None = None
+    actual_hours: Hours | None = None
+    resolved_by: str
+    resolved_at: UtcTime
+
+
+class Request(Contract):
+    """A resident's message and its whole story; the public form."""
+
+    request_id: RequestId
+    resident_id: ResidentId
+    building_id: BuildingId
+    unit: str | None = None
+    message_text: str = Field(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)
+    status: Status
+    version: int = Field(ge=1)
+    """Grows by one with every change; the ETag."""
+    created_at: UtcTime
+    updated_at: UtcTime
+    classification: Classification | None = None
+    risk: Risk | None = None
+    options: tuple[ResolutionOption, ...] = ()
+    decision: Decision | None = None
+    answer: Answer | None = None
+    selected_option_id: OptionId | None = None
+    approval: Approval | None = None
+    execution: ExecutionSummary | None = None
+    sla: Sla | None = None
+    preferences: Preferences | None = None
+    attachments: tuple[Attachment, ...] = ()
+    incident_id: str | None = None
+    duplicate_of: RequestId | None = None
+    feedback: Feedback | None = None
+    resolution: ResolutionNote | None = None
+    needs_attention: bool = False
+    """A person has to look at it now."""
+
+    def option(self, option_id: str) -> ResolutionOption | None:
+        """The option with this id, or None."""
+        return next((option for option in self.options if option.option_id == option_id), None)
+
+
+class Event(Contract):
+    """One line of a request's timeline."""
+
+    sequence: int = Field(ge=1)
+    """1 for the first event of a request, without gaps."""
+    at: UtcTime
+    kind: str
+    """A stable word, such as `submitted`, `decided`, `status_changed`, `execution_succeeded`."""
+    actor: str
+    """Who caused it: a subject, or `system`."""
+    message: str
+    """One sentence for people."""
+    details: dict[str, str | int | float | bool | None] = Field(
+        default_factory=dict[str, str | int | float | bool | None]
+    )

@@ -1,0 +1,79 @@
+"""Settings from the environment (prefix `AAM_`), the same names in every process."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where state lives, who may call and how long things may take."""
+
+    model_config = SettingsConfigDict(env_prefix="AAM_", frozen=True, extra="ignore")
+
+    state_dir: Path = Path("var")
+    """Databases, keys and logs; survives a restart."""
+    artefacts_dir: Path = Path("var/artefacts")
+    """What `python -m aam build` makes: the embedder, the models, the knowledge-base index."""
+    auth_mode: Literal["local", "oidc"] = "local"
+    oidc_issuer: str | None = None
+    oidc_audience: str | None = None
+    oidc_jwks_url: str | None = None
+    gemini_api_key: SecretStr | None = None
+    llm_confidence_floor: float = Field(default=0.55, ge=0.0, le=1.0)
+    """Below this confidence of the local model, the language model is asked."""
+    assess_timeout_s: float = Field(default=8.0, gt=0)
+    resolve_timeout_s: float = Field(default=8.0, gt=0)
+    pipeline_lease_s: float = Field(default=15.0, gt=0)
+    """How long one process may hold a request's pipeline before another takes it over."""
+    pipeline_attempts: int = Field(default=4, ge=1)
+    """After so many failed tries, a request goes to `NeedsReview`."""
+    sweep_interval_s: float = Field(default=1.0, gt=0)
+    queue_visibility_s: float = Field(default=30.0, gt=0)
+    execution_attempts: int = Field(default=6, ge=1)
+    """After so many failed tries, an execution is dead-lettered."""
+    execution_retry_s: float = Field(default=2.0, gt=0)
+    """The first pause between tries; it doubles."""
+    time_zone: str = "America/New_York"
+    """The buildings' time zone (IANA): when shifts begin and quiet hours end."""
+    waiting_refresh_s: float = Field(default=30.0, gt=0)
+    """How often the waiting times of the crews are brought up to date with the backlog."""
+    body_limit_bytes: int = Field(default=262_144, ge=1024)
+
+    @property
+    def database(self) -> Path:
+        """The store's SQLite file."""
+        return self.state_dir / "requests.sqlite3"
+
+    @property
+    def queue_database(self) -> Path:
+        """The queues' SQLite file."""
+        return self.state_dir / "queues.sqlite3"
+
+    @property
+    def execution_database(self) -> Path:
+        """The execution log's SQLite file."""
+        return self.state_dir / "executions.sqlite3"
+
+    @property
+    def desk_database(self) -> Path:
+        """The operations desk's SQLite file, which holds notifications too."""
+        return self.state_dir / "desk.sqlite3"
+
+    @property
+    def local_key(self) -> Path:
+        """The signing key of mode `local`."""
+        return self.state_dir / "local_token_key"
+
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that relative paths start from, so that they mean the same in every process."""
+
+
+def load_settings(*, state_dir: Path | None = None, artefacts_dir: Path | None = None) -> Settings:
+    """The settings of the environment with absolute paths; an argument takes the place of the environment's."""
+    settings = Settings()
+    state = ROOT / (state_dir or settings.state_dir)
+    artefacts = ROOT / (artefacts_dir or settings.artefacts_dir)
+    return settings.model_copy(update={"state_dir": state, "artefacts_dir": artefacts})

@@ -1,0 +1,1 @@
+"""Four folders, four services; none imports another."""

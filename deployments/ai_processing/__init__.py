@@ -1,0 +1,1 @@
+"""Turns text into category, urgency, intent and risk; stateless."""

@@ -1,0 +1,149 @@
+"""Understands messages: one embedding batch, the heads, the safety screen, a second opinion, then risk."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+from core.errors import AppError, BrokenInvariant, Invalid
+from core.messages import AssessItem, Assessment, ItemFailure
+from core.ports.intelligence import Embedder, LanguageModel
+from core.request import Classification, Risk
+from deployments.ai_processing.cascade import DEADLINE_S, Cascade
+from deployments.ai_processing.issues import find_issues, split_clauses
+from deployments.ai_processing.merger import Local, Merger, raise_to_rule
+from deployments.ai_processing.safety import SafetyScreen
+from deployments.ai_processing.text import TextModel
+
+_log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Failures = dict[int, ItemFailure]
+"""What went wrong, by the item's place in the batch."""
+
+
+class RiskPredictor(Protocol):
+    """Says how likely each message is to go wrong."""
+
+    def predict(self, items: Sequence[AssessItem], classifications: Sequence[Classification]) -> list[Risk]:
+        """The risk of each message, in order; both arguments have the same length."""
+        ...
+
+
+class Assessor:
+    """Turns batches of messages into classifications with risk; what one message gets does not depend on the others.
+
+    Safe to use from many tasks: after construction only the cascade's counts change.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        screen: SafetyScreen,
+        text_model: TextModel,
+        risk_model: RiskPredictor,
+        language_model: LanguageModel,
+        confidence_floor: float,
+        *,
+        advice: Mapping[str, str],
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        """`advice` says what to do now, by the id of a safety rule, with a `default`."""
+        self._embedder = embedder
+        self._screen = screen
+        self._text_model = text_model
+        self._risk_model = risk_model
+        self.cascade = Cascade(language_model, confidence_floor, deadline_s)
+        self.version = f"text-{text_model.version}+rules-{screen.version}"
+        self._merger = Merger(advice, text_model.rule_precision, self.version)
+
+    async def assess(self, items: Sequence[AssessItem]) -> list[Assessment | ItemFailure]:
+        """One result for each item, in order; what is wrong with one item is that item's failure alone."""
+        failures: Failures = {}
+        local, classified = await self._understand(items, failures)
+
+        def predict(places: Sequence[int]) -> list[Risk]:
+            return self._risk_model.predict([items[p] for p in places], [classified[p] for p in places])
+
+        risks = _attempt(predict, list(classified), failures)
+        return [
+            failures[place]
+            if place in failures
+            else Assessment(classification=classified[place], risk=risks[place], embedding=local[place].embedding)
+            for place in range(len(items))
+        ]
+
+    async def classify(self, texts: Sequence[str]) -> list[Classification | ItemFailure]:
+        """As `assess`, without risk."""
+        failures: Failures = {}
+        now = datetime.now(UTC)
+        _, classified = await self._understand([AssessItem(message_text=text, at=now) for text in texts], failures)
+        return [failures[place] if place in failures else classified[place] for place in range(len(texts))]
+
+    async def _understand(
+        self, items: Sequence[AssessItem], failures: Failures
+    ) -> tuple[dict[int, Local], dict[int, Classification]]:
+        """What each sound item is by itself, and its classification, by place."""
+        texts = [item.message_text.strip() for item in items]
+        failures.update(
+            {place: _failure(Invalid("The message has no text.")) for place, t in enumerate(texts) if not t}
+        )
+        sound = [place for place in range(len(texts)) if place not in failures]
+        # On the event loop: a thread of its own costs more than it frees, since a replica has about one core.
+        local = _attempt(lambda places: self._look_at([texts[place] for place in places]), sound, failures)
+        confidences = [self._merger.local_confidence(each, items[place]) for place, each in local.items()]
+        opinions = await self.cascade.second_opinions([each.text for each in local.values()], confidences)
+        return local, {
+            place: self._merger.merge(each, items[place], opinion)
+            for (place, each), opinion in zip(local.items(), opinions, strict=True)
+        }
+
+    def _look_at(self, texts: Sequence[str]) -> list[Local]:
+        """What this service makes of each text by itself; messages and clauses share one embedding batch."""
+        clauses = [split_clauses(text) for text in texts]
+        every = [*texts, *(clause.text for each in clauses for clause in each)]
+        vectors = self._embedder.embed(every)
+        predictions = self._text_model.predict(every, vectors)
+        of_clauses = iter(predictions[len(texts) :])
+        looked: list[Local] = []
+        for place, text in enumerate(texts):
+            issues = find_issues(clauses[place], [next(of_clauses) for _ in clauses[place]])
+            looked.append(
+                Local(
+                    text=text,
+                    embedding=vectors[place],
+                    prediction=predictions[place],
+                    finding=self._screen.screen(text),
+                    issues=tuple(raise_to_rule(issue, self._screen.screen(issue.text)) for issue in issues),
+                )
+            )
+        return looked
+
+
+def _attempt(
+    work: Callable[[Sequence[int]], list[Result]], places: Sequence[int], failures: Failures
+) -> dict[int, Result]:
+    """The results of `work` by place: of all at once, and where that fails, of each by itself."""
+    if not places:
+        return {}
+    try:
+        results = work(places)
+        if len(results) != len(places):
+            raise BrokenInvariant("A batch came back with another length.")
+        return dict(zip(places, results, strict=True))
+    except Exception as problem:
+        if len(places) == 1:
+            failures[places[0]] = _failure(problem)
+            return {}
+        _log.warning("a batch of %d failed; each of its items is tried by itself", len(places), exc_info=True)
+    done: dict[int, Result] = {}
+    for place in places:
+        done.update(_attempt(work, [place], failures))
+    return done
+
+
+def _failure(problem: Exception) -> ItemFailure:
+    if isinstance(problem, AppError):
+        return ItemFailure(code=problem.code, detail=problem.detail)
+    _log.error("an item could not be assessed", exc_info=problem)
+    return ItemFailure(code=AppError.code, detail="The message could not be assessed.")

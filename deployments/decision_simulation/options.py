@@ -1,0 +1,150 @@
+"""Which options of the catalogue fit a message, and how a simulated one is written down."""
+
+import re
+from dataclasses import dataclass
+from statistics import median
+
+from core.errors import ArtefactRefused
+from core.labels import ApprovalTier, Category, Trade, Urgency
+from core.request import Citation, Classification, Estimate, OptionId, ResolutionOption
+from core.rules import CataloguedOption, OptionTemplate, RuleBook
+from deployments.decision_simulation.policy import emergency_options
+
+MOST_OPTIONS = 5
+
+
+@dataclass(frozen=True)
+class Match:
+    """A catalogued option that fits a message."""
+
+    entry: CataloguedOption
+    keywords: int
+    """How many of its keywords the message holds."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the options are for: the message's leading issue."""
+
+    text: str
+    category: Category
+    trade: Trade | None
+    urgency: Urgency
+    note: str = ""
+    """Said with each option where the message raises more than this."""
+
+
+class Catalogue:
+    """The options of the rule book, ready to be matched."""
+
+    def __init__(self, rules: RuleBook) -> None:
+        self._rules = rules
+        self._entries = {entry.template.option_id: entry for entry in rules.options}
+        self._by_category = {
+            category: [entry for entry in rules.options if category in entry.template.categories]
+            for category in Category
+        }
+        self._patterns = {
+            entry.template.option_id: tuple(_pattern(keyword) for keyword in entry.template.keywords)
+            for entry in rules.options
+        }
+        if missing := sorted(emergency_options(rules) - set(self._entries)):
+            raise ArtefactRefused(f"No document describes the emergency option {', '.join(missing)}.")
+        self.median_effectiveness = median(entry.template.effectiveness for entry in rules.options)
+
+    def get(self, option_id: str) -> CataloguedOption | None:
+        """The entry with this id, or None."""
+        return self._entries.get(option_id)
+
+    def pick(self, subject: Subject) -> tuple[Match, ...]:
+        """Up to five options that fit, best first.
+
+        Those with the most keywords in the message come first, then those for this very trade, then the narrower.
+        An option with keywords of which the message holds none does not fit.
+        """
+        matches = [
+            Match(entry, self._keywords_in(subject.text, entry.template))
+            for entry in self._by_category[subject.category]
+            if _suits(entry.template, subject)
+        ]
+        fitting = [match for match in matches if match.keywords or not match.entry.template.keywords]
+        return tuple(sorted(fitting, key=_preference)[:MOST_OPTIONS])
+
+    def emergency_action(self, safety_rule: str | None, trade: Trade | None, category: Category) -> CataloguedOption:
+        """What is done at once: by the safety rule, else the trade, else the category, else the default."""
+        rules = self._rules.emergency
+        keys = [key for key in (safety_rule, trade, category) if key is not None]
+        option_id = next((rules.options[key] for key in keys if key in rules.options), rules.default_option)
+        return self._entries[option_id]
+
+    def _keywords_in(self, text: str, template: OptionTemplate) -> int:
+        return sum(1 for pattern in self._patterns[template.option_id] if pattern.search(text))
+
+
+def leading_subject(message_text: str, labels: Classification, urgency: Urgency) -> Subject:
+    """What the options address: the whole message, or the issue that gave the message its labels."""
+    number = len(labels.issues)
+    leading = next(
+        (issue for issue in labels.issues if issue.category is labels.category and issue.urgency is labels.urgency),
+        None,
+    )
+    if number < 2 or leading is None:
+        return Subject(message_text, labels.category, labels.trade, urgency)
+    note = f" It addresses one of {number} issues: “{_shortened(leading.text, 80)}”."
+    return Subject(leading.text, labels.category, leading.trade, urgency, note)
+
+
+def write_option(
+    entry: CataloguedOption,
+    cost: Estimate,
+    hours: Estimate,
+    breach: float,
+    impact: float,
+    tier: ApprovalTier,
+    note: str = "",
+) -> ResolutionOption:
+    """The option with what was simulated, citing the section that describes it."""
+    template = entry.template
+    return ResolutionOption(
+        option_id=OptionId(template.option_id),
+        title=template.title,
+        action=template.action,
+        crew=template.crew,
+        steps=template.steps,
+        estimated_cost_usd=cost,
+        estimated_time_hours=hours,
+        sla_breach_probability=breach,
+        resident_satisfaction_impact=impact,
+        approval=tier,
+        reasoning=template.reasoning + note,
+        source="catalog",
+        citations=(Citation(doc_id=entry.doc_id, section=template.section, quote=entry.quote),),
+    )
+
+
+def _suits(template: OptionTemplate, subject: Subject) -> bool:
+    """Whether it may be offered for a message of these labels; its category was looked at before."""
+    return (
+        not template.emergency_only
+        and subject.urgency in template.urgencies
+        and (not template.trades or subject.trade in template.trades)
+    )
+
+
+def _preference(match: Match) -> tuple[int, bool, int, int, str]:
+    """Sorts the best fitting first."""
+    template = match.entry.template
+    breadth = len(template.categories) * len(template.urgencies)
+    return -match.keywords, not template.trades, len(template.trades), breadth, template.option_id
+
+
+def _pattern(keyword: str) -> re.Pattern[str]:
+    """Finds the keyword, or a word that begins with it, however its words are spaced."""
+    return re.compile(r"\b" + r"\s+".join(map(re.escape, keyword.split())), re.IGNORECASE)
+
+
+def _shortened(text: str, characters: int) -> str:
+    """The text's first words, as they stand."""
+    if len(text) <= characters:
+        return text
+    return text[:characters].rsplit(maxsplit=1)[0] + " …"

@@ -1,0 +1,77 @@
+"""Gathers calls that are there at the same moment into one, so that a hop is paid for each call and not each request.
+
+Serve's own `@serve.batch` does the same inside a replica only; the services are to run without Ray, too, for tests and
+for comparison.
+"""
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from core.errors import BrokenInvariant
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Gathered(Generic[Item, Result]):
+    """Calls `send` with up to `max_size` items, with at most `max_calls` calls on their way.
+
+    An item that comes alone goes at once and waits for nobody. Where all calls are on their way, items wait for the
+    first that returns, and then go together. An error of `send` is every item's of that call.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        *,
+        max_size: int = 32,
+        max_calls: int = 4,
+    ) -> None:
+        self._send = send
+        self._max_size = max_size
+        self._max_calls = max_calls
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._flush_is_due = False
+
+    async def __call__(self, item: Item) -> Result:
+        """The result for this item."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((item, future))
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            # What other tasks ask for in this same turn of the loop goes along.
+            loop.call_soon(self._flush)
+        return await future
+
+    def _flush(self) -> None:
+        self._flush_is_due = False
+        while self._waiting and len(self._calls) < self._max_calls:
+            size = min(self._max_size, len(self._waiting))
+            batch = [self._waiting.popleft() for _ in range(size)]
+            # A context of its own: a call serves many requests and must not be cancelled with one of them.
+            call = asyncio.get_running_loop().create_task(self._call(batch), context=contextvars.Context())
+            self._calls.add(call)
+            call.add_done_callback(self._returned)
+
+    def _returned(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        self._flush()
+
+    async def _call(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._send([item for item, _ in batch])
+            if len(results) != len(batch):
+                raise BrokenInvariant(f"{len(batch)} items were sent and {len(results)} results came back.")
+        except Exception as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)

@@ -1,0 +1,184 @@
+"""The other services through Ray Serve handles: gathered calls, deadlines, and errors in this system's own words."""
+
+# Ray's decorators and handles are typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar, cast
+
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from core.errors import AppError, ServiceUnavailable
+from core.labels import ApprovalTier, Category, Role, Urgency
+from core.messages import (
+    AssessItem,
+    Assessment,
+    Execution,
+    ExecutionCommand,
+    ItemFailure,
+    KnowledgeFacts,
+    Resolved,
+    ResolveItem,
+    Retrieved,
+    RetrieveQuery,
+    ServiceHealth,
+    WorkOrder,
+)
+from core.ports.execution import DeliveredNotification
+from core.ports.page import Page
+from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk
+from core.settings import Settings
+from deployments.request_management.gathering import Gathered
+
+T = TypeVar("T")
+
+LOOKUP_TIMEOUT_S = 5.0
+
+
+async def ask(response: Awaitable[Any], timeout_s: float) -> Any:
+    """The answer of another service. Raises its `AppError` as it was raised there, else `ServiceUnavailable`."""
+    try:
+        return await asyncio.wait_for(response, timeout_s)
+    except AppError as error:
+        raise _as_raised(error) from None
+    except RayTaskError as error:
+        cause = cast(BaseException | None, error.cause)
+        if isinstance(cause, AppError):
+            raise cause from None
+        raise
+    except (RayError, RayServeException, TimeoutError, ConnectionError) as error:
+        raise ServiceUnavailable(f"A service does not answer ({type(error).__name__}).") from None
+
+
+def _as_raised(error: AppError) -> AppError:
+    """Ray hands on an error of two types at once; what is wanted is the one that the service raised."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, AppError) else error
+
+
+class AIProcessingHandle:
+    """`AIProcessing` over a handle."""
+
+    def __init__(self, handle: DeploymentHandle[Any], settings: Settings) -> None:
+        self._handle = handle
+        self._timeout_s = settings.assess_timeout_s
+        self._gathered = Gathered(self._assess)
+
+    async def assess(self, item: AssessItem) -> Assessment | ItemFailure:
+        """One message."""
+        return await self._gathered(item)
+
+    async def _assess(self, items: list[AssessItem]) -> list[Assessment | ItemFailure]:
+        return await ask(self._handle.assess.remote(items), self._timeout_s)
+
+    async def embed(self, texts: list[str]) -> list[bytes]:
+        """A vector for each text."""
+        return await ask(self._handle.embed.remote(texts), self._timeout_s)
+
+    async def health(self) -> ServiceHealth:
+        """How the service is."""
+        return await ask(self._handle.health.remote(), LOOKUP_TIMEOUT_S)
+
+
+class DecisionSimulationHandle:
+    """`DecisionSimulation` over a handle."""
+
+    def __init__(self, handle: DeploymentHandle[Any], settings: Settings) -> None:
+        self._handle = handle
+        self._timeout_s = settings.resolve_timeout_s
+        self._gathered = Gathered(self._resolve)
+
+    async def resolve(self, item: ResolveItem) -> Resolved | ItemFailure:
+        """One assessed message."""
+        return await self._gathered(item)
+
+    async def _resolve(self, items: list[ResolveItem]) -> list[Resolved | ItemFailure]:
+        return await ask(self._handle.resolve.remote(items), self._timeout_s)
+
+    async def simulate(self, item: ResolveItem) -> Resolved | ItemFailure:
+        """Options for given labels."""
+        return await ask(self._handle.simulate.remote(item), self._timeout_s)
+
+    async def decide(
+        self,
+        options: list[ResolutionOption],
+        urgency: Urgency,
+        category: Category,
+        risk: Risk | None,
+        weights: FactorScores | None,
+    ) -> Decision:
+        """Choose among given options."""
+        return await ask(self._handle.decide.remote(options, urgency, category, risk, weights), self._timeout_s)
+
+    async def retrieve(self, query: RetrieveQuery) -> tuple[Retrieved, ...]:
+        """Passages of the knowledge base."""
+        return await ask(self._handle.retrieve.remote(query), self._timeout_s)
+
+    async def describe_knowledge(self) -> KnowledgeFacts:
+        """What is indexed."""
+        return await ask(self._handle.describe_knowledge.remote(), LOOKUP_TIMEOUT_S)
+
+    async def authority(self, role: Role) -> ApprovalTier:
+        """The highest tier of a role."""
+        return await ask(self._handle.authority.remote(role), LOOKUP_TIMEOUT_S)
+
+    async def required_tier(self, urgency: Urgency, cost_usd: float) -> ApprovalTier:
+        """Whose agreement a cost needs."""
+        return await ask(self._handle.required_tier.remote(urgency, cost_usd), LOOKUP_TIMEOUT_S)
+
+    async def health(self) -> ServiceHealth:
+        """How the service is."""
+        return await ask(self._handle.health.remote(), LOOKUP_TIMEOUT_S)
+
+
+class ExecutionHandle:
+    """`ExecutionDesk` over a handle."""
+
+    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+        self._handle = handle
+
+    async def enqueue(self, command: ExecutionCommand) -> Execution:
+        """Check, log and queue a command."""
+        return await ask(self._handle.enqueue.remote(command), LOOKUP_TIMEOUT_S)
+
+    async def describe(self, execution_id: ExecutionId) -> Execution | None:
+        """The log of an execution."""
+        return await ask(self._handle.describe.remote(execution_id), LOOKUP_TIMEOUT_S)
+
+    async def work_orders(
+        self, *, open_only: bool, buildings: frozenset[str] | None, limit: int, cursor: str | None
+    ) -> Page[WorkOrder]:
+        """Jobs on the operations desk."""
+        response = self._handle.work_orders.remote(open_only=open_only, buildings=buildings, limit=limit, cursor=cursor)
+        return await ask(response, LOOKUP_TIMEOUT_S)
+
+    async def work_order(self, work_order_id: str) -> WorkOrder | None:
+        """One job."""
+        return await ask(self._handle.work_order.remote(work_order_id), LOOKUP_TIMEOUT_S)
+
+    async def complete_work_order(
+        self, work_order_id: str, *, by: str, notes: str, actual_cost_usd: float | None, actual_hours: float | None
+    ) -> WorkOrder:
+        """Close a job."""
+        response = self._handle.complete_work_order.remote(
+            work_order_id, by=by, notes=notes, actual_cost_usd=actual_cost_usd, actual_hours=actual_hours
+        )
+        return await ask(response, LOOKUP_TIMEOUT_S)
+
+    async def notifications(
+        self, *, recipient: str | None, limit: int, cursor: str | None
+    ) -> Page[DeliveredNotification]:
+        """What was sent."""
+        response = self._handle.notifications.remote(recipient=recipient, limit=limit, cursor=cursor)
+        return await ask(response, LOOKUP_TIMEOUT_S)
+
+    async def acknowledge(self, notification_id: str, by: str) -> DeliveredNotification:
+        """Take an alert."""
+        return await ask(self._handle.acknowledge.remote(notification_id, by=by), LOOKUP_TIMEOUT_S)
+
+    async def health(self) -> ServiceHealth:
+        """How the service is."""
+        return await ask(self._handle.health.remote(), LOOKUP_TIMEOUT_S)

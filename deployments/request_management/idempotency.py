@@ -1,0 +1,66 @@
+"""Idempotency keys: the same key and body get the first answer again, whatever happened in between."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.errors import Invalid
+from core.identity import Principal
+from core.ports.store import RequestStore, StoredAnswer
+
+LEASE_S = 60.0
+"""Longer than the longest call, so that a key is free again soon after a crash and never during the call."""
+TTL_S = 24 * 3600.0
+MAX_KEY_CHARACTERS = 255
+
+
+@dataclass(frozen=True)
+class Replay:
+    """An answer, and whether it is the first one again."""
+
+    answer: StoredAnswer
+    replayed: bool
+
+
+class Idempotency:
+    """Runs a call once for each key of a caller."""
+
+    def __init__(self, store: RequestStore, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def run(
+        self,
+        principal: Principal,
+        key: str,
+        call: bytes,
+        resource_id: str,
+        work: Callable[[str], Awaitable[StoredAnswer]],
+    ) -> Replay:
+        """The first answer to this key, or that of `work(resource_id)` where there is none yet.
+
+        `call` is what must be the same: method, path and body. After an error the key may be used again at once, and
+        `work` gets the same `resource_id`, so that what was made before the error is found and not made twice. `work`
+        must run to its end though the client has left. Raises `IdempotencyKeyReused`, `IdempotencyInFlight`, `Invalid`.
+        """
+        if not 1 <= len(key) <= MAX_KEY_CHARACTERS or not key.isprintable():
+            raise Invalid(f"An Idempotency-Key has 1 to {MAX_KEY_CHARACTERS} printable characters.")
+        scoped = hashlib.sha256(f"{principal.role}\0{principal.sub}\0{key}".encode()).hexdigest()
+        claim = await self._store.claim_key(
+            scoped,
+            fingerprint=hashlib.sha256(call).hexdigest(),
+            resource_id=resource_id,
+            now=self._clock(),
+            lease_s=LEASE_S,
+            ttl_s=TTL_S,
+        )
+        if claim.answer is not None:
+            return Replay(claim.answer, replayed=True)
+        try:
+            answer = await work(claim.resource_id)
+        except Exception:
+            await self._store.release_key(scoped)
+            raise
+        await self._store.finish_key(scoped, answer)
+        return Replay(answer, replayed=False)

@@ -1,0 +1,108 @@
+"""Takes a submission: checks who sends it for whom, stores it durably, and starts its pipeline."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from core.errors import Forbidden, Invalid
+from core.identity import Principal
+from core.labels import Status
+from core.ports.store import RequestStore
+from core.record import NextAction, RequestRecord
+from core.request import BuildingId, Request, RequestId, ResidentId
+from core.settings import Settings
+from deployments.request_management import access, lifecycle
+from deployments.request_management.pipeline import Pipeline, is_waiting
+from deployments.request_management.schemas import Submission
+
+
+def new_request_id(now: datetime) -> RequestId:
+    """`REQ_<timestamp in UTC>_<6 random characters>`; in the order of their making but for ties."""
+    return RequestId(f"REQ_{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}_{secrets.token_hex(3)}")
+
+
+class Intake:
+    """Accepts submissions."""
+
+    def __init__(
+        self, settings: Settings, store: RequestStore, pipeline: Pipeline, clock: Callable[[], datetime]
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._pipeline = pipeline
+        self._clock = clock
+
+    async def submit(
+        self, principal: Principal, submission: Submission, request_id: RequestId, correlation_id: str, wait_s: float
+    ) -> RequestRecord:
+        """Store the submission, then wait up to `wait_s` seconds for its decision; the pipeline goes on either way.
+
+        A request id that exists already is an earlier try of the same submission: its record is returned.
+        """
+        now = self._clock()
+        opening = _opening(principal, submission, request_id, correlation_id, now)
+        change = lifecycle.open_record(opening, now)
+        # The first lease: should this process die, the sweeper resumes the pipeline when it is over.
+        lease_end = now + timedelta(seconds=self._settings.pipeline_lease_s)
+        record = change.record.model_copy(update={"next_action": NextAction.PROCESS, "next_action_at": lease_end})
+        if not await self._store.create(record, change.events):
+            record = await self._store.get(request_id) or record
+        if not is_waiting(record):
+            return record
+        run = self._pipeline.start(record)
+        done, _ = await asyncio.wait({run}, timeout=wait_s)
+        if not done or run.cancelled() or run.exception() is not None:
+            return await self._store.get(request_id) or record
+        return run.result()
+
+
+def _opening(
+    principal: Principal, submission: Submission, request_id: RequestId, correlation_id: str, now: datetime
+) -> RequestRecord:
+    resident_id = _resident(principal, submission)
+    building_id, unit = _home(principal, submission, resident_id)
+    request = Request(
+        request_id=request_id,
+        resident_id=ResidentId(resident_id),
+        building_id=BuildingId(building_id),
+        unit=unit,
+        message_text=submission.message_text,
+        status=Status.SUBMITTED,
+        version=1,
+        created_at=now,
+        updated_at=now,
+        preferences=submission.preferences,
+        attachments=submission.attachments,
+    )
+    return RequestRecord(
+        request=request,
+        correlation_id=correlation_id,
+        chosen_category=submission.category,
+        chosen_urgency=submission.urgency,
+    )
+
+
+def _resident(principal: Principal, submission: Submission) -> str:
+    access.require_role(principal, access.SUBMITTERS)
+    if not principal.is_resident:
+        if submission.resident_id is None:
+            raise Invalid("Staff give the resident_id that the request is for.")
+        return submission.resident_id
+    if submission.resident_id not in (None, principal.sub):
+        raise Forbidden("A resident submits for themselves only.")
+    return principal.sub
+
+
+def _home(principal: Principal, submission: Submission, resident_id: str) -> tuple[str, str | None]:
+    """Building and unit, as given or as the resident id `RES_<building>_<unit>` says."""
+    parts = resident_id.split("_")
+    named = parts[1:] if len(parts) == 3 and parts[0] == "RES" else None
+    building_id = submission.building_id or (named[0] if named else None)
+    if building_id is None:
+        raise Invalid("The building can't be told from the resident_id; give the building_id.")
+    if principal.is_resident and named and building_id != named[0]:
+        raise Forbidden("A resident submits for their own building only.")
+    if not principal.covers(building_id):
+        raise Forbidden("This building is not among yours.")
+    return building_id, submission.unit or (named[1] if named else None)

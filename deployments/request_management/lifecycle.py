@@ -1,0 +1,460 @@
+"""What may be done to a request, as pure functions from an item to its next form and the events that tell of it.
+
+Each returns a `Change` or raises an error of `core.errors`; nothing here reads a clock or a store.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from core.errors import Forbidden, UnknownOption, WrongState
+from core.labels import ApprovalTier, Category, ExecutionStatus, Status, Urgency
+from core.messages import ExecutionCommand, ExecutionOutcome, Resolved
+from core.record import NextAction, RequestRecord
+from core.request import (
+    Approval,
+    Classification,
+    Event,
+    ExecutionSummary,
+    Feedback,
+    ResolutionNote,
+    ResolutionOption,
+    Risk,
+)
+from core.status import ENDED, require_legal
+from deployments.request_management.commands import commands_for_decision, option_command, review_alert
+
+SYSTEM = "system"
+
+
+@dataclass(frozen=True)
+class Change:
+    """The next form of an item, with its new events."""
+
+    record: RequestRecord
+    events: tuple[Event, ...]
+
+
+@dataclass
+class _Draft:
+    """A change in the making."""
+
+    record: RequestRecord
+    at: datetime
+    actor: str
+    fields: dict[str, Any] = field(default_factory=dict[str, Any])
+    record_fields: dict[str, Any] = field(default_factory=dict[str, Any])
+    events: list[Event] = field(default_factory=list[Event])
+
+    @property
+    def status(self) -> Status:
+        return self.fields.get("status", self.record.request.status)
+
+    def set(self, **fields: Any) -> None:
+        self.fields.update(fields)
+
+    def tell(self, kind: str, message: str, **details: str | int | float | bool | None) -> None:
+        sequence = self.record.last_event + len(self.events) + 1
+        self.events.append(
+            Event(sequence=sequence, at=self.at, kind=kind, actor=self.actor, message=message, details=details)
+        )
+
+    def move(self, wanted: Status, message: str, **details: str | int | float | bool | None) -> None:
+        current = self.status
+        require_legal(current, wanted)
+        self.set(status=wanted)
+        self.tell("status_changed", message, **{"from": str(current), "to": str(wanted)}, **details)
+
+    def send(self, commands: Sequence[ExecutionCommand]) -> None:
+        if commands:
+            self.record_fields["outbox"] = (*self.record.outbox, *commands)
+            self.schedule(NextAction.DISPATCH, self.at)
+
+    def schedule(self, action: NextAction | None, at: datetime | None) -> None:
+        self.record_fields.update(next_action=action, next_action_at=at, attempts=0)
+
+    def done(self) -> Change:
+        request = self.record.request.model_copy(
+            update={**self.fields, "version": self.record.request.version + 1, "updated_at": self.at}
+        )
+        record = self.record.model_copy(
+            update={
+                **self.record_fields,
+                "request": request,
+                "last_event": self.record.last_event + len(self.events),
+            }
+        )
+        return Change(record, tuple(self.events))
+
+
+def open_record(record: RequestRecord, now: datetime) -> Change:
+    """The first form of a new request: submitted, and in processing from the same moment on."""
+    draft = _Draft(record, now, record.request.resident_id)
+    draft.tell("submitted", "The message was received.")
+    draft.move(Status.PROCESSING, "The message is being looked at.")
+    change = draft.done()
+    # A new item is version 1 however it came about.
+    request = change.record.request.model_copy(update={"version": 1})
+    return Change(change.record.model_copy(update={"request": request}), change.events)
+
+
+def apply_decision(
+    record: RequestRecord, classification: Classification, risk: Risk, resolved: Resolved, now: datetime
+) -> Change:
+    """Store what was understood and decided, and start what policy starts by itself."""
+    _require(record, Status.PROCESSING)
+    draft = _Draft(record, now, SYSTEM)
+    decision = resolved.decision
+    draft.set(
+        classification=classification,
+        risk=risk,
+        options=resolved.options,
+        decision=decision,
+        answer=resolved.answer,
+        sla=resolved.sla,
+        needs_attention=resolved.status in (Status.ESCALATED, Status.NEEDS_REVIEW),
+    )
+    draft.record_fields.update(trace=resolved.trace, retrieved=resolved.retrieved)
+    draft.schedule(None, None)
+    draft.tell(
+        "classified",
+        f"Understood as {classification.category}, {classification.urgency}.",
+        source=classification.source,
+        safety_rule=classification.safety_rule,
+        confidence=round(classification.confidence, 4),
+    )
+    draft.move(resolved.status, _decision_sentence(resolved))
+    acting = resolved.act_now is not None
+    if acting:
+        option = _require_option(record, resolved.options, str(resolved.act_now))
+        draft.set(selected_option_id=option.option_id, approval=Approval(required=ApprovalTier.NONE))
+        draft.tell(
+            "emergency_action",
+            f"Policy starts this at once: {option.title}.",
+            option_id=option.option_id,
+            rule=decision.escalation.rule if decision.escalation else None,
+        )
+    draft.send(commands_for_decision(record, classification, resolved))
+    _queue_execution(draft)
+    return draft.done()
+
+
+def _decision_sentence(resolved: Resolved) -> str:
+    if resolved.decision.escalation is not None:
+        return resolved.decision.escalation.reason
+    if resolved.status is Status.ANSWERED:
+        return "The question was answered from the building's documents."
+    if resolved.status is Status.NEEDS_REVIEW:
+        return "A person will look at it."
+    return f"{len(resolved.options)} options are ready to choose from."
+
+
+def give_to_person(record: RequestRecord, code: str, reason: str, now: datetime) -> Change:
+    """The system can't do its part: a person is asked, and told at once since nothing has screened the message."""
+    _require(record, Status.PROCESSING)
+    draft = _Draft(record, now, SYSTEM)
+    draft.set(needs_attention=True)
+    draft.schedule(None, None)
+    draft.move(Status.NEEDS_REVIEW, f"A person will look at it: {reason}", code=code)
+    draft.send((review_alert(record, reason),))
+    return draft.done()
+
+
+def select_option(record: RequestRecord, option_id: str, actor: str, now: datetime) -> Change:
+    """Choose an option; it is approved at once, or waits for whoever must agree."""
+    _require(record, Status.AWAITING_SELECTION)
+    option = _require_option(record, record.request.options, option_id)
+    draft = _Draft(record, now, actor)
+    draft.set(selected_option_id=option.option_id, approval=Approval(required=option.approval))
+    draft.tell("option_selected", f"Chosen: {option.title}.", option_id=option.option_id)
+    if option.approval is ApprovalTier.NONE:
+        _approve(draft, option, "No approval is needed at this cost.")
+    else:
+        draft.set(needs_attention=True)
+        draft.move(Status.AWAITING_APPROVAL, f"The {option.approval} has to agree to the cost.")
+    return draft.done()
+
+
+def approve(record: RequestRecord, actor: str, authority: ApprovalTier, comment: str | None, now: datetime) -> Change:
+    """Agree to the selected option's cost; `authority` is the highest tier that the actor may stand for."""
+    _require(record, Status.AWAITING_APPROVAL)
+    approval, option = record.request.approval, _selected(record)
+    if approval is None or option is None:
+        raise WrongState("No option is selected.")
+    if approval.required.rank > authority.rank:
+        raise ApprovalLimitExceeded(f"This cost needs the {approval.required}; your limit is the {authority} tier.")
+    draft = _Draft(record, now, actor)
+    draft.set(approval=approval.model_copy(update={"granted_by": actor, "at": now}), needs_attention=False)
+    _approve(draft, option, f"The cost was agreed to.{_quoted(comment)}")
+    return draft.done()
+
+
+class ApprovalLimitExceeded(Forbidden):
+    """The cost is above what the caller may agree to."""
+
+    code = "approval_limit_exceeded"
+
+
+def reject(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
+    """Refuse the selected option; another may be chosen."""
+    _require(record, Status.AWAITING_APPROVAL)
+    draft = _Draft(record, now, actor)
+    draft.set(selected_option_id=None, approval=None, needs_attention=False)
+    draft.move(Status.AWAITING_SELECTION, f"The cost was not agreed to; please choose again.{_quoted(comment)}")
+    return draft.done()
+
+
+def resolve(
+    record: RequestRecord,
+    actor: str,
+    notes: str,
+    now: datetime,
+    *,
+    actual_cost_usd: float | None = None,
+    actual_hours: float | None = None,
+) -> Change:
+    """Say that the matter is done, and what it took."""
+    draft = _Draft(record, now, actor)
+    note = ResolutionNote(
+        resolution_notes=notes,
+        actual_cost_usd=actual_cost_usd,
+        actual_hours=actual_hours,
+        resolved_by=actor,
+        resolved_at=now,
+    )
+    sla = record.request.sla
+    late = sla is not None and now > sla.resolution_due_at
+    draft.move(Status.RESOLVED, notes, actual_cost_usd=actual_cost_usd, actual_hours=actual_hours)
+    draft.set(resolution=note, needs_attention=False)
+    if sla is not None and late:
+        draft.set(sla=sla.model_copy(update={"breached": True}))
+    return draft.done()
+
+
+def confirm(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
+    """The resident agrees that it is done."""
+    draft = _Draft(record, now, actor)
+    draft.move(Status.CLOSED, f"Confirmed as done.{_quoted(comment)}")
+    return draft.done()
+
+
+def reopen(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
+    """It is not done after all; staff see it."""
+    draft = _Draft(record, now, actor)
+    draft.move(Status.REOPENED, f"Reopened.{_quoted(comment)}")
+    draft.set(needs_attention=True)
+    return draft.done()
+
+
+def cancel(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
+    """It is no longer wanted."""
+    draft = _Draft(record, now, actor)
+    draft.move(Status.CANCELLED, f"Cancelled.{_quoted(comment)}")
+    draft.set(needs_attention=False)
+    return draft.done()
+
+
+def escalate(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
+    """A person is asked to take over."""
+    draft = _Draft(record, now, actor)
+    draft.move(Status.ESCALATED, f"A person was asked to take over.{_quoted(comment)}")
+    draft.set(needs_attention=True)
+    draft.send((review_alert(record, "the resident or staff asked for a person"),))
+    return draft.done()
+
+
+def give_feedback(record: RequestRecord, actor: str, rating: int, comment: str | None, now: datetime) -> Change:
+    """Keep how the resident found it."""
+    _require(record, *ENDED - {Status.CANCELLED})
+    draft = _Draft(record, now, actor)
+    draft.set(feedback=Feedback(rating=rating, comment=comment, at=now))
+    draft.tell("feedback", f"Rated {rating} of 5.", rating=rating)
+    return draft.done()
+
+
+def amend(
+    record: RequestRecord,
+    actor: str,
+    now: datetime,
+    *,
+    status: Status | None = None,
+    comment: str | None = None,
+    category: Category | None = None,
+    urgency: Urgency | None = None,
+) -> Change:
+    """A staff member's correction of labels, status or both, with a comment.
+
+    A status that spends money or needs an option can't be set here: it has a call of its own.
+    """
+    draft = _Draft(record, now, actor)
+    if category is not None or urgency is not None:
+        _correct_labels(draft, category, urgency)
+    if status is not None:
+        require_legal(record.request.status, status)
+        if status in (Status.APPROVED, Status.AWAITING_APPROVAL):
+            raise WrongState("Choose an option with select-option and agree to its cost with approve.")
+        if status is Status.AWAITING_SELECTION and not record.request.options:
+            raise WrongState("There are no options to choose from.")
+        draft.move(status, f"Set by staff.{_quoted(comment)}")
+        draft.set(needs_attention=status in (Status.ESCALATED, Status.NEEDS_REVIEW, Status.REOPENED))
+        if record.request.status is Status.PROCESSING:
+            draft.schedule(None, None)
+    elif comment is not None:
+        draft.tell("comment", comment)
+    return draft.done()
+
+
+def _correct_labels(draft: _Draft, category: Category | None, urgency: Urgency | None) -> None:
+    before = draft.record.request.classification
+    if before is None:
+        raise WrongState("The request has no labels yet.")
+    after = category or before.category
+    level = urgency or before.urgency
+    draft.set(
+        classification=before.model_copy(
+            update={
+                "category": after,
+                "urgency": level,
+                "trade": before.trade if after is Category.MAINTENANCE else None,
+                "emergency": level is Urgency.EMERGENCY,
+                "source": "user",
+            }
+        )
+    )
+    draft.tell(
+        "labels_corrected",
+        f"Corrected to {after}, {level}.",
+        **{"category_before": str(before.category), "urgency_before": str(before.urgency)},
+    )
+
+
+def dispatched(record: RequestRecord, sent: Sequence[ExecutionCommand], now: datetime) -> Change:
+    """The queue holds these commands now."""
+    ids = {command.execution_id for command in sent}
+    draft = _Draft(record, now, SYSTEM)
+    rest = tuple(command for command in record.outbox if command.execution_id not in ids)
+    draft.record_fields["outbox"] = rest
+    draft.schedule(NextAction.DISPATCH if rest else None, now if rest else None)
+    for command in sent:
+        draft.tell(
+            "execution_queued",
+            "The work was handed over to be carried out.",
+            execution_id=command.execution_id,
+            actions=", ".join(call.action for call in command.actions),
+        )
+    summary = record.request.execution
+    starts = summary is not None and summary.execution_id in ids
+    if starts and record.request.status in (Status.APPROVED, Status.ESCALATED):
+        draft.move(Status.IN_PROGRESS, "The work has started.", execution_id=summary.execution_id if summary else None)
+    return draft.done()
+
+
+def apply_outcome(record: RequestRecord, outcome: ExecutionOutcome, news_id: str, now: datetime) -> Change | None:
+    """Take news of an execution into the request's story; None where this very news was taken before."""
+    if news_id in record.news:
+        return None
+    record = record.model_copy(update={"news": (*record.news, news_id)})
+    draft = _Draft(record, now, outcome.actor)
+    summary = record.request.execution
+    if summary is not None and summary.execution_id == outcome.execution_id and outcome.kind != "work_completed":
+        draft.set(execution=_summary_after(summary, outcome))
+    if outcome.kind == "work_completed":
+        return _complete_work(draft, outcome)
+    draft.tell(f"execution_{outcome.kind}", _OUTCOME_SENTENCES[outcome.kind], **_outcome_details(outcome))
+    if outcome.kind == "dead_lettered":
+        draft.set(needs_attention=True)
+    return draft.done()
+
+
+_OUTCOME_SENTENCES = {
+    "running": "The work is being carried out.",
+    "succeeded": "Everything was set in motion in the outside systems.",
+    "failed": "A step failed and will be tried again.",
+    "dead_lettered": "The work could not be carried out; a person has to look at it.",
+}
+
+_STATUS_AFTER = {
+    "running": ExecutionStatus.RUNNING,
+    "succeeded": ExecutionStatus.SUCCEEDED,
+    "failed": ExecutionStatus.FAILED,
+    "dead_lettered": ExecutionStatus.DEAD_LETTERED,
+}
+
+
+def _summary_after(summary: ExecutionSummary, outcome: ExecutionOutcome) -> ExecutionSummary:
+    # News can overtake each other; what has ended is not set back to running.
+    ended = summary.status in (ExecutionStatus.SUCCEEDED, ExecutionStatus.DEAD_LETTERED)
+    if ended and outcome.kind in ("running", "failed"):
+        return summary
+    steps = outcome.steps or summary.steps
+    return summary.model_copy(update={"status": _STATUS_AFTER[outcome.kind], "steps": steps})
+
+
+def _outcome_details(outcome: ExecutionOutcome) -> dict[str, str | int | float | bool | None]:
+    details: dict[str, str | int | float | bool | None] = {"execution_id": outcome.execution_id}
+    for step in outcome.steps:
+        details[str(step.action)] = step.external_id or step.error or str(step.status)
+    return details
+
+
+def _complete_work(draft: _Draft, outcome: ExecutionOutcome) -> Change:
+    notes = outcome.notes or "The work is done."
+    if draft.status is Status.IN_PROGRESS:
+        return resolve(
+            draft.record,
+            outcome.actor,
+            notes,
+            draft.at,
+            actual_cost_usd=outcome.actual_cost_usd,
+            actual_hours=outcome.actual_hours,
+        )
+    draft.tell("work_completed", notes, execution_id=outcome.execution_id)
+    return draft.done()
+
+
+def _approve(draft: _Draft, option: ResolutionOption, message: str) -> None:
+    draft.move(Status.APPROVED, message)
+    request = draft.record.request.model_copy(update=draft.fields)
+    command = option_command(draft.record.model_copy(update={"request": request}), option, draft.actor)
+    draft.send((command,))
+    _queue_execution(draft)
+
+
+def _queue_execution(draft: _Draft) -> None:
+    """Show the command that carries out the selected option as the request's execution."""
+    outbox: tuple[ExecutionCommand, ...] = draft.record_fields.get("outbox", ())
+    selected = draft.fields.get("selected_option_id", draft.record.request.selected_option_id)
+    for command in outbox:
+        if selected is not None and command.option_id == selected:
+            draft.set(execution=ExecutionSummary(execution_id=command.execution_id, status=ExecutionStatus.QUEUED))
+
+
+def _selected(record: RequestRecord) -> ResolutionOption | None:
+    selected = record.request.selected_option_id
+    return None if selected is None else record.request.option(selected)
+
+
+def _require(record: RequestRecord, *allowed: Status) -> None:
+    if record.request.status not in allowed:
+        names = ", ".join(sorted(allowed))
+        raise WrongState(f"The request is {record.request.status}; this is possible only when it is {names}.")
+
+
+def _require_option(record: RequestRecord, options: Sequence[ResolutionOption], option_id: str) -> ResolutionOption:
+    for option in options:
+        if option.option_id == option_id:
+            return option
+    raise UnknownOption(f"Request {record.request.request_id} has no option {option_id[:80]}.")
+
+
+def _quoted(comment: str | None) -> str:
+    return f" “{comment}”" if comment else ""
+
+
+def ordered(record: RequestRecord, command: ExecutionCommand, actor: str, now: datetime) -> Change:
+    """Staff or a service gave a command of their own for this request."""
+    draft = _Draft(record, now, actor)
+    actions = ", ".join(call.action for call in command.actions)
+    draft.tell("execution_queued", "An action was ordered.", execution_id=command.execution_id, actions=actions)
+    return draft.done()

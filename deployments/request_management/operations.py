@@ -1,0 +1,232 @@
+"""What staff and services ask of Execution: carry out, tell, look up, close a job."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from core.actions import TEMPLATES, JobParameters, NotifyParameters, parse_parameters
+from core.errors import Invalid, NotFound, WrongState
+from core.identity import Principal
+from core.labels import ActionKind, ApprovalTier, Crew, ExecutionStatus, Role, Urgency
+from core.messages import ActionCall, Execution, ExecutionCommand, WorkOrder
+from core.ports.execution import DeliveredNotification
+from core.ports.page import Page
+from core.ports.store import RequestStore
+from core.record import RequestRecord
+from core.request import ExecutionId, ExecutionSummary, OptionId, Request, RequestId, ResolutionOption
+from deployments.request_management import access, lifecycle
+from deployments.request_management.dispatch import change_record
+from deployments.request_management.lifecycle import ApprovalLimitExceeded
+from deployments.request_management.peers import DecisionSimulation, ExecutionDesk
+from deployments.request_management.schemas import ExecutionOrder, JobCompletion, NotificationOrder
+
+
+class Operations:
+    """Commands to Execution that do not come from a resident's selection, and the desk's jobs."""
+
+    def __init__(
+        self,
+        store: RequestStore,
+        decision: DecisionSimulation,
+        execution: ExecutionDesk,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._decision = decision
+        self._execution = execution
+        self._clock = clock
+
+    async def execute(
+        self, principal: Principal, order: ExecutionOrder, execution_id: str, correlation_id: str
+    ) -> Execution:
+        """Queue one action for a request, within what may be spent without anybody else's agreement."""
+        access.require_role(principal, access.ANALYSTS)
+        record = await self._store.get(RequestId(order.request_id))
+        request = self._covered(principal, record)
+        urgency = request.classification.urgency if request.classification else Urgency.MEDIUM
+        parameters = parse_parameters(order.action, self._completed(order, request))
+        if order.option_id is not None:
+            _require_agreed(request, order.option_id)
+        elif isinstance(parameters, JobParameters):
+            await self._require_authority(principal, urgency, parameters.cost_limit_usd)
+        command = ExecutionCommand(
+            execution_id=ExecutionId(execution_id),
+            request_id=request.request_id,
+            option_id=OptionId(order.option_id) if order.option_id else None,
+            urgency=urgency,
+            actions=(ActionCall(action=order.action, parameters=parameters.model_dump(mode="json")),),
+            correlation_id=correlation_id,
+            requested_by=principal.sub,
+        )
+        execution = await self._execution.enqueue(command)
+        now = self._clock()
+        await change_record(
+            self._store, request.request_id, lambda current: lifecycle.ordered(current, command, principal.sub, now)
+        )
+        return execution
+
+    async def notify(
+        self, principal: Principal, order: NotificationOrder, execution_id: str, correlation_id: str
+    ) -> Execution:
+        """Queue a message to a resident or a staff role."""
+        access.require_role(principal, access.ANALYSTS)
+        subject, body = _text(order)
+        kind, recipient = (
+            ("resident", order.resident_id) if order.resident_id is not None else ("staff_role", order.staff_role)
+        )
+        parameters = NotifyParameters.model_validate(
+            {
+                "recipient_kind": kind,
+                "recipient": recipient,
+                "subject": subject,
+                "body": body,
+                "channel": order.channel,
+            }
+        )
+        command = ExecutionCommand(
+            execution_id=ExecutionId(execution_id),
+            request_id=None,
+            urgency=order.urgency,
+            actions=(ActionCall(action=ActionKind.NOTIFY, parameters=parameters.model_dump(mode="json")),),
+            correlation_id=correlation_id,
+            requested_by=principal.sub,
+        )
+        return await self._execution.enqueue(command)
+
+    async def describe(self, principal: Principal, execution_id: str) -> Execution:
+        """The log of an execution; one that is still in an outbox or the queue is `Queued`. Raises `NotFound`."""
+        access.require_role(principal, access.ANALYSTS)
+        execution = await self._execution.describe(ExecutionId(execution_id))
+        if execution is None:
+            execution = await self._queued(execution_id)
+        if execution is None:
+            raise NotFound("There is no such execution.")
+        if execution.request_id is not None:
+            self._covered(principal, await self._store.get(execution.request_id))
+        return execution
+
+    async def _queued(self, execution_id: str) -> Execution | None:
+        """An execution that Execution has not seen, as its request tells of it."""
+        # EXE_<timestamp>_<tail>_<purpose><version> belongs to REQ_<timestamp>_<tail>.
+        request_id = "REQ_" + execution_id.removeprefix("EXE_").rpartition("_")[0]
+        record = await self._store.get(RequestId(request_id))
+        if record is None:
+            return None
+        for event in await self._store.events(record.request.request_id):
+            if event.kind == "execution_queued" and event.details.get("execution_id") == execution_id:
+                return _waiting(execution_id, record, event.at)
+        if any(command.execution_id == execution_id for command in record.outbox):
+            return _waiting(execution_id, record, record.request.updated_at)
+        return None
+
+    async def work_orders(
+        self, principal: Principal, open_only: bool, limit: int, cursor: str | None
+    ) -> Page[WorkOrder]:
+        """Jobs on the operations desk, newest first."""
+        access.require_role(principal, access.STAFF)
+        return await self._execution.work_orders(
+            open_only=open_only, buildings=principal.buildings, limit=limit, cursor=cursor
+        )
+
+    async def complete(self, principal: Principal, work_order_id: str, completion: JobCompletion) -> WorkOrder:
+        """Close a job; its request becomes resolved when the news has reached it."""
+        access.require_role(principal, access.STAFF)
+        job = await self._execution.work_order(work_order_id)
+        if job is None or (job.building_id is not None and not principal.covers(job.building_id)):
+            raise NotFound("There is no such work order.")
+        return await self._execution.complete_work_order(
+            work_order_id,
+            by=principal.sub,
+            notes=completion.notes,
+            actual_cost_usd=completion.actual_cost_usd,
+            actual_hours=completion.actual_hours,
+        )
+
+    async def notifications(
+        self, principal: Principal, recipient: str | None, limit: int, cursor: str | None
+    ) -> Page[DeliveredNotification]:
+        """What was sent: to themselves for a resident, to anybody for staff."""
+        access.require_role(principal, access.SUBMITTERS)
+        whose = principal.sub if principal.is_resident else recipient
+        return await self._execution.notifications(recipient=whose, limit=limit, cursor=cursor)
+
+    async def acknowledge(self, principal: Principal, notification_id: str) -> DeliveredNotification:
+        """Take an alert."""
+        access.require_role(principal, access.STAFF)
+        return await self._execution.acknowledge(notification_id, principal.sub)
+
+    def _covered(self, principal: Principal, record: RequestRecord | None) -> Request:
+        if record is None or not principal.covers(record.request.building_id):
+            raise NotFound("There is no such request.")
+        return record.request
+
+    def _completed(self, order: ExecutionOrder, request: Request) -> dict[str, Any]:
+        """The parameters with what the request knows, where the caller left it out."""
+        if order.action is ActionKind.ALERT_ON_CALL:
+            return {"role": Role.STAFF, "building_id": request.building_id, **order.parameters}
+        if order.action is ActionKind.NOTIFY:
+            return {"recipient_kind": "resident", "recipient": request.resident_id, **order.parameters}
+        option = request.option(order.option_id) if order.option_id else None
+        completed = {**_job_defaults(request, option), **order.parameters}
+        if option is not None:
+            # The agreed figure stands, whatever the caller says.
+            completed["cost_limit_usd"] = option.estimated_cost_usd.p90
+        return completed
+
+    async def _require_authority(self, principal: Principal, urgency: Urgency, cost_usd: float) -> None:
+        required = await self._decision.required_tier(urgency, cost_usd)
+        of_role = await self._decision.authority(principal.role)
+        limit = access.authority(principal, of_role)
+        if required.rank > limit.rank:
+            raise ApprovalLimitExceeded(f"This cost needs the {required}; your limit is the {limit} tier.")
+
+
+def new_execution_id(now: datetime) -> str:
+    """An id for a command that no decision caused."""
+    return f"EXE_{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}_{secrets.token_hex(4)}"
+
+
+def _job_defaults(request: Request, option: ResolutionOption | None) -> dict[str, Any]:
+    """A job as the option, or else the request's labels, describe it."""
+    home = {"building_id": request.building_id, "unit": request.unit, "instructions": request.message_text}
+    if option is not None:
+        return {"title": option.title, "crew": option.crew, "steps": option.steps, **home}
+    labels = request.classification
+    if labels is None:
+        return home
+    crew = Crew(labels.trade) if labels.trade is not None else Crew.OFFICE
+    return {"title": f"{labels.category} request {request.request_id}", "crew": crew, **home}
+
+
+def _require_agreed(request: Request, option_id: str) -> None:
+    """Only the selected option, with the agreement that it needs, may be carried out."""
+    option = request.option(option_id)
+    if option is None:
+        raise Invalid(f"Request {request.request_id} has no option {option_id[:80]}.")
+    approval = request.approval
+    agreed = approval is not None and (approval.required is ApprovalTier.NONE or approval.granted_by is not None)
+    if request.selected_option_id != option_id or not agreed:
+        raise WrongState("This option is not selected, or its cost is not agreed to yet.")
+
+
+def _text(order: NotificationOrder) -> tuple[str, str]:
+    if order.message is not None:
+        return "A message from your building", order.message
+    if order.template is None or order.template not in TEMPLATES:
+        raise Invalid(f"There is no template {order.template!r}; there are {', '.join(sorted(TEMPLATES))}.")
+    return TEMPLATES[order.template]
+
+
+def _waiting(execution_id: str, record: RequestRecord, at: datetime) -> Execution:
+    summary: ExecutionSummary | None = record.request.execution
+    steps = summary.steps if summary is not None and summary.execution_id == execution_id else ()
+    return Execution(
+        execution_id=ExecutionId(execution_id),
+        request_id=record.request.request_id,
+        status=ExecutionStatus.QUEUED,
+        attempts=0,
+        steps=steps,
+        created_at=at,
+        updated_at=at,
+    )

@@ -1,0 +1,123 @@
+"""The other three services as this one sees them; handles in the graph, plain objects or HTTP clients elsewhere."""
+
+from typing import Protocol
+
+from core.labels import ApprovalTier, Category, Role, Urgency
+from core.messages import (
+    AssessItem,
+    Assessment,
+    Execution,
+    ExecutionCommand,
+    ItemFailure,
+    KnowledgeFacts,
+    Resolved,
+    ResolveItem,
+    Retrieved,
+    RetrieveQuery,
+    ServiceHealth,
+    WorkOrder,
+)
+from core.ports.execution import DeliveredNotification
+from core.ports.page import Page
+from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk
+
+
+class AIProcessing(Protocol):
+    """Understands messages. Raises `ServiceUnavailable`."""
+
+    async def assess(self, item: AssessItem) -> Assessment | ItemFailure:
+        """Labels, risk and embedding of one message; concurrent calls cross as one."""
+        ...
+
+    async def embed(self, texts: list[str]) -> list[bytes]:
+        """A vector for each text."""
+        ...
+
+    async def health(self) -> ServiceHealth:
+        """How the service is."""
+        ...
+
+
+class DecisionSimulation(Protocol):
+    """Finds, simulates and chooses options. Raises `ServiceUnavailable`."""
+
+    async def resolve(self, item: ResolveItem) -> Resolved | ItemFailure:
+        """Options, decision and answer for one assessed message; concurrent calls cross as one."""
+        ...
+
+    async def simulate(self, item: ResolveItem) -> Resolved | ItemFailure:
+        """As `resolve`, where the caller wants to see every fitting option."""
+        ...
+
+    async def decide(
+        self,
+        options: list[ResolutionOption],
+        urgency: Urgency,
+        category: Category,
+        risk: Risk | None,
+        weights: FactorScores | None,
+    ) -> Decision:
+        """Score and choose among given options. Raises `Invalid`."""
+        ...
+
+    async def retrieve(self, query: RetrieveQuery) -> tuple[Retrieved, ...]:
+        """Passages of the knowledge base."""
+        ...
+
+    async def describe_knowledge(self) -> KnowledgeFacts:
+        """What is indexed and how it is searched."""
+        ...
+
+    async def authority(self, role: Role) -> ApprovalTier:
+        """The highest tier that the approval policy lets a role stand for."""
+        ...
+
+    async def required_tier(self, urgency: Urgency, cost_usd: float) -> ApprovalTier:
+        """Whose agreement a cost needs."""
+        ...
+
+    async def health(self) -> ServiceHealth:
+        """How the service is."""
+        ...
+
+
+class ExecutionDesk(Protocol):
+    """Carries things out and knows what became of them. Raises `ServiceUnavailable`."""
+
+    async def enqueue(self, command: ExecutionCommand) -> Execution:
+        """Check, log and queue a command. Raises `Invalid` on parameters that do not fit."""
+        ...
+
+    async def describe(self, execution_id: ExecutionId) -> Execution | None:
+        """The log of an execution, or None."""
+        ...
+
+    async def work_orders(
+        self, *, open_only: bool, buildings: frozenset[str] | None, limit: int, cursor: str | None
+    ) -> Page[WorkOrder]:
+        """Jobs on the operations desk, newest first. Raises `InvalidCursor`."""
+        ...
+
+    async def work_order(self, work_order_id: str) -> WorkOrder | None:
+        """One job, or None."""
+        ...
+
+    async def complete_work_order(
+        self, work_order_id: str, *, by: str, notes: str, actual_cost_usd: float | None, actual_hours: float | None
+    ) -> WorkOrder:
+        """Close a job. Raises `NotFound`."""
+        ...
+
+    async def notifications(
+        self, *, recipient: str | None, limit: int, cursor: str | None
+    ) -> Page[DeliveredNotification]:
+        """What was sent, newest first. Raises `InvalidCursor`."""
+        ...
+
+    async def acknowledge(self, notification_id: str, by: str) -> DeliveredNotification:
+        """Somebody on call has taken an alert. Raises `NotFound`."""
+        ...
+
+    async def health(self) -> ServiceHealth:
+        """How the service is."""
+        ...

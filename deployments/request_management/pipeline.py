@@ -1,0 +1,163 @@
+"""Carries one stored request from its message to its decision: assess, resolve, store."""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+
+from core.errors import AppError, Unavailable, VersionConflict
+from core.labels import Status
+from core.messages import AssessItem, Assessment, BuildingFacts, ItemFailure, PastRequest, ResolveItem, Workload
+from core.ports.store import RequestStore
+from core.record import NextAction, RequestRecord
+from core.request import RequestId
+from core.settings import Settings
+from deployments.request_management import lifecycle
+from deployments.request_management.dispatch import Dispatcher
+from deployments.request_management.peers import AIProcessing, DecisionSimulation
+
+log = logging.getLogger(__name__)
+
+HISTORY_DAYS = 180
+WORKLOAD_SECONDS = 5.0
+
+
+class Pipeline:
+    """Runs requests in tasks of its own, so that a client that leaves stops nothing.
+
+    A run that fails for now is tried again after a pause until its lease is nearly over; then the sweeper has it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: RequestStore,
+        ai: AIProcessing,
+        decision: DecisionSimulation,
+        dispatcher: Dispatcher,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._ai = ai
+        self._decision = decision
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._running: dict[RequestId, asyncio.Task[RequestRecord]] = {}
+        self._workload: tuple[datetime, Workload] | None = None
+
+    def start(self, record: RequestRecord) -> asyncio.Task[RequestRecord]:
+        """Process the record in the background; a request that is running already is not started twice."""
+        request_id = record.request.request_id
+        running = self._running.get(request_id)
+        if running is not None:
+            return running
+        task = detached(self._run(record))
+        self._running[request_id] = task
+        task.add_done_callback(lambda done: self._forget(request_id, done))
+        return task
+
+    def _forget(self, request_id: RequestId, done: asyncio.Task[RequestRecord]) -> None:
+        self._running.pop(request_id, None)
+        if not done.cancelled() and done.exception() is not None:
+            log.warning("pipeline of %s left for the sweeper: %s", request_id, type(done.exception()).__name__)
+
+    async def _run(self, record: RequestRecord) -> RequestRecord:
+        if record.attempts > self._settings.pipeline_attempts:
+            return await self._give_to_person(record, "unavailable", "a part of the system does not answer.")
+        give_up_at = self._clock() + timedelta(seconds=self._settings.pipeline_lease_s * 0.8)
+        pause_s = 0.5
+        while True:
+            try:
+                return await self._process(record)
+            except VersionConflict:
+                return await self._current(record)
+            except Unavailable:
+                if self._clock() + timedelta(seconds=pause_s) > give_up_at:
+                    raise
+                await asyncio.sleep(pause_s)
+                pause_s *= 2
+            except AppError as error:
+                log.exception("pipeline of %s failed", record.request.request_id)
+                return await self._give_to_person(record, error.code, "the system could not judge it.")
+
+    async def _process(self, record: RequestRecord) -> RequestRecord:
+        request = record.request
+        history, building = await self._store.history(
+            request.resident_id,
+            request.building_id,
+            since=request.created_at - timedelta(days=HISTORY_DAYS),
+            before=request.created_at,
+        )
+        assessment = await self._ai.assess(_assess_item(record, history, building))
+        if isinstance(assessment, ItemFailure):
+            return await self._give_to_person(record, assessment.code, assessment.detail)
+        resolved = await self._decision.resolve(
+            _resolve_item(record, assessment, history, await self._current_workload())
+        )
+        if isinstance(resolved, ItemFailure):
+            return await self._give_to_person(record, resolved.code, resolved.detail)
+        change = lifecycle.apply_decision(record, assessment.classification, assessment.risk, resolved, self._clock())
+        return await self._store_change(record, change)
+
+    async def _give_to_person(self, record: RequestRecord, code: str, reason: str) -> RequestRecord:
+        try:
+            return await self._store_change(record, lifecycle.give_to_person(record, code, reason, self._clock()))
+        except VersionConflict:
+            return await self._current(record)
+
+    async def _store_change(self, record: RequestRecord, change: lifecycle.Change) -> RequestRecord:
+        await self._store.save(change.record, expected_version=record.request.version, events=change.events)
+        if change.record.next_action is NextAction.DISPATCH:
+            self._dispatcher.start(change.record)
+        return change.record
+
+    async def _current(self, record: RequestRecord) -> RequestRecord:
+        """Somebody else decided in the meantime; theirs stands."""
+        return await self._store.get(record.request.request_id) or record
+
+    async def _current_workload(self) -> Workload:
+        now = self._clock()
+        if self._workload is None or (now - self._workload[0]).total_seconds() > WORKLOAD_SECONDS:
+            self._workload = (now, await self._store.workload())
+        return self._workload[1]
+
+
+def detached(work: Coroutine[None, None, RequestRecord]) -> asyncio.Task[RequestRecord]:
+    """A task without the caller's context: Serve cancels what hangs on a request's context when its client leaves."""
+    return asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+
+
+def is_waiting(record: RequestRecord) -> bool:
+    """Whether the pipeline has still to decide."""
+    return record.request.status in (Status.SUBMITTED, Status.PROCESSING)
+
+
+def _assess_item(record: RequestRecord, history: tuple[PastRequest, ...], building: BuildingFacts) -> AssessItem:
+    request = record.request
+    return AssessItem(
+        message_text=request.message_text,
+        at=request.created_at,
+        category=record.chosen_category,
+        urgency=record.chosen_urgency,
+        history=history,
+        building=building,
+    )
+
+
+def _resolve_item(
+    record: RequestRecord, assessment: Assessment, history: tuple[PastRequest, ...], workload: Workload
+) -> ResolveItem:
+    request = record.request
+    return ResolveItem(
+        request_id=request.request_id,
+        message_text=request.message_text,
+        at=request.created_at,
+        building_id=request.building_id,
+        classification=assessment.classification,
+        risk=assessment.risk,
+        embedding=assessment.embedding,
+        history=history,
+        workload=workload,
+    )

@@ -1,0 +1,210 @@
+"""What residents and staff do with requests that are there: read them, follow them, move them on."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from core.errors import NotFound, StaleVersion, WrongState
+from core.identity import Principal
+from core.ports.page import Page
+from core.ports.store import RequestFilter, RequestStore
+from core.record import NextAction, RequestRecord
+from core.request import Citation, Event, Request, RequestId, ResidentId
+from deployments.request_management import access, lifecycle
+from deployments.request_management.dispatch import Dispatcher, change_record
+from deployments.request_management.lifecycle import Change
+from deployments.request_management.peers import DecisionSimulation
+from deployments.request_management.schemas import (
+    Amendment,
+    FeedbackForm,
+    FullDecision,
+    ResolutionReport,
+    ShortDecision,
+)
+
+Step = Callable[[RequestRecord, datetime], Change]
+
+
+class NotDecided(WrongState):
+    """The pipeline has not decided yet, or a person did in its place."""
+
+    code = "not_decided"
+
+
+class Requests:
+    """Reads and changes requests for a principal; access is checked on the stored request before anything else."""
+
+    def __init__(
+        self,
+        store: RequestStore,
+        decision: DecisionSimulation,
+        dispatcher: Dispatcher,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._decision = decision
+        self._dispatcher = dispatcher
+        self._clock = clock
+
+    async def get(self, principal: Principal, request_id: str) -> Request:
+        """One request."""
+        return access.require_visible(principal, await self._find(request_id))
+
+    async def list_requests(
+        self, principal: Principal, where: RequestFilter, limit: int, cursor: str | None
+    ) -> Page[Request]:
+        """A staff list."""
+        access.require_role(principal, access.STAFF)
+        return await self._store.list_requests(where, limit=limit, cursor=cursor)
+
+    async def list_by_resident(
+        self, principal: Principal, resident_id: str, limit: int, cursor: str | None
+    ) -> Page[Request]:
+        """A resident's own history; staff see what lies in their buildings."""
+        if principal.is_resident and principal.sub != resident_id:
+            raise NotFound("There is no such resident.")
+        access.require_role(principal, access.SUBMITTERS)
+        page = await self._store.list_by_resident(ResidentId(resident_id), limit=limit, cursor=cursor)
+        visible = tuple(request for request in page.items if principal.covers(request.building_id))
+        return page if principal.is_resident else Page(visible, page.next_cursor)
+
+    async def events(self, principal: Principal, request_id: str, after: int = 0) -> tuple[Event, ...]:
+        """The timeline after a sequence number."""
+        request = await self.get(principal, request_id)
+        return await self._store.events(request.request_id, after=after)
+
+    async def decision(self, principal: Principal, request_id: str) -> ShortDecision | FullDecision:
+        """Why it was decided so: in short for the resident, in full for staff. Raises `NotDecided`."""
+        record = await self._store.get(RequestId(request_id))
+        request = access.require_visible(principal, record.request if record else None)
+        if record is None or request.decision is None or record.trace is None:
+            raise NotDecided("No decision was reached for this request.")
+        if principal.is_resident:
+            return _short_decision(request)
+        return FullDecision(
+            request_id=request.request_id,
+            decision=request.decision,
+            risk=request.risk,
+            options=request.options,
+            retrieved=record.retrieved,
+            trace=record.trace,
+        )
+
+    async def amend(self, principal: Principal, request_id: str, amendment: Amendment, if_match: int | None) -> Request:
+        """A staff member's correction. Raises `StaleVersion` where the request is no longer at `if_match`."""
+        access.require_staff_of(principal, await self._find(request_id))
+
+        def step(record: RequestRecord, now: datetime) -> Change:
+            if if_match is not None and record.request.version != if_match:
+                raise StaleVersion(f"The request is at version {record.request.version}, not {if_match}.")
+            return lifecycle.amend(
+                record,
+                principal.sub,
+                now,
+                status=amendment.status,
+                comment=amendment.comment,
+                category=amendment.category,
+                urgency=amendment.urgency,
+            )
+
+        return await self._change(request_id, step)
+
+    async def select_option(self, principal: Principal, request_id: str, option_id: str) -> Request:
+        """Choose an option."""
+        access.require_visible(principal, await self._find(request_id))
+        return await self._change(
+            request_id, lambda record, now: lifecycle.select_option(record, option_id, principal.sub, now)
+        )
+
+    async def approve(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+        """Agree to a cost, within one's limit. Raises `ApprovalLimitExceeded`."""
+        access.require_staff_of(principal, await self._find(request_id))
+        limit = access.authority(principal, await self._decision.authority(principal.role))
+        return await self._change(
+            request_id, lambda record, now: lifecycle.approve(record, principal.sub, limit, comment, now)
+        )
+
+    async def reject(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+        """Refuse a cost."""
+        access.require_staff_of(principal, await self._find(request_id))
+        return await self._change(request_id, lambda record, now: lifecycle.reject(record, principal.sub, comment, now))
+
+    async def resolve(self, principal: Principal, request_id: str, report: ResolutionReport) -> Request:
+        """Say that it is done."""
+        access.require_staff_of(principal, await self._find(request_id))
+        return await self._change(
+            request_id,
+            lambda record, now: lifecycle.resolve(
+                record,
+                principal.sub,
+                report.resolution_notes,
+                now,
+                actual_cost_usd=report.actual_cost_usd,
+                actual_hours=report.actual_hours,
+            ),
+        )
+
+    async def confirm(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+        """Agree that it is done."""
+        return await self._by_either(principal, request_id, comment, lifecycle.confirm)
+
+    async def reopen(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+        """Say that it is not done."""
+        return await self._by_either(principal, request_id, comment, lifecycle.reopen)
+
+    async def cancel(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+        """Withdraw it."""
+        return await self._by_either(principal, request_id, comment, lifecycle.cancel)
+
+    async def escalate(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+        """Ask for a person."""
+        return await self._by_either(principal, request_id, comment, lifecycle.escalate)
+
+    async def give_feedback(self, principal: Principal, request_id: str, form: FeedbackForm) -> Request:
+        """Rate how it went; the owner alone."""
+        access.require_owner(principal, await self._find(request_id))
+        return await self._change(
+            request_id,
+            lambda record, now: lifecycle.give_feedback(record, principal.sub, form.rating, form.comment, now),
+        )
+
+    async def _by_either(
+        self,
+        principal: Principal,
+        request_id: str,
+        comment: str | None,
+        step: Callable[[RequestRecord, str, str | None, datetime], Change],
+    ) -> Request:
+        """A step that the owner and staff may both take."""
+        access.require_visible(principal, await self._find(request_id))
+        return await self._change(request_id, lambda record, now: step(record, principal.sub, comment, now))
+
+    async def _find(self, request_id: str) -> Request | None:
+        record = await self._store.get(RequestId(request_id))
+        return record.request if record else None
+
+    async def _change(self, request_id: str, step: Step) -> Request:
+        now = self._clock()
+        record = await change_record(self._store, RequestId(request_id), lambda current: step(current, now))
+        if record.next_action is NextAction.DISPATCH:
+            self._dispatcher.start(record)
+        return record.request
+
+
+def _short_decision(request: Request) -> ShortDecision:
+    decision = request.decision
+    if decision is None:
+        raise NotDecided("No decision was reached for this request.")
+    cited = [citation for option in request.options for citation in option.citations]
+    if request.answer is not None:
+        cited.extend(request.answer.citations)
+    distinct: dict[tuple[str, str], Citation] = {(one.doc_id, one.section): one for one in cited}
+    return ShortDecision(
+        request_id=request.request_id,
+        recommended_option_id=decision.recommended_option_id,
+        selected_option_id=request.selected_option_id,
+        explanation=decision.explanation,
+        escalation=decision.escalation.reason if decision.escalation else None,
+        policy_version=decision.policy_version,
+        kb_version=decision.kb_version,
+        citations=tuple(distinct.values()),
+    )

@@ -1,0 +1,101 @@
+"""RequestManagement as one object: its parts put together, and the loops that run beside the calls."""
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+
+from core.messages import ServiceHealth
+from core.ports.identity import TokenVerifier
+from core.ports.queue import Queue
+from core.ports.store import RequestStore
+from core.settings import Settings
+from deployments.request_management.analysis import Analysis
+from deployments.request_management.dispatch import Dispatcher, OutcomeConsumer
+from deployments.request_management.due_work import Sweeper
+from deployments.request_management.idempotency import Idempotency
+from deployments.request_management.intake import Intake
+from deployments.request_management.operations import Operations
+from deployments.request_management.peers import AIProcessing, DecisionSimulation, ExecutionDesk
+from deployments.request_management.pipeline import Pipeline
+from deployments.request_management.requests import Requests
+from deployments.request_management.schemas import Health
+
+HEALTH_TIMEOUT_S = 3.0
+
+
+def utc_now() -> datetime:
+    """The clock of production."""
+    return datetime.now(UTC)
+
+
+class RequestManagementService:
+    """Everything that the ingress offers, independent of Ray and of HTTP."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: RequestStore,
+        executions: Queue,
+        outcomes: Queue,
+        tokens: TokenVerifier,
+        ai: AIProcessing,
+        decision: DecisionSimulation,
+        execution: ExecutionDesk,
+        clock: Callable[[], datetime] = utc_now,
+        version: str = "unknown",
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.tokens = tokens
+        self._version = version
+        self._ai, self._decision, self._execution = ai, decision, execution
+        dispatcher = Dispatcher(store, executions, clock)
+        pipeline = Pipeline(settings, store, ai, decision, dispatcher, clock)
+        self.idempotency = Idempotency(store, clock)
+        self.intake = Intake(settings, store, pipeline, clock)
+        self.requests = Requests(store, decision, dispatcher, clock)
+        self.analysis = Analysis(ai, decision, clock)
+        self.operations = Operations(store, decision, execution, clock)
+        self.sweeper = Sweeper(settings, store, pipeline, dispatcher, clock)
+        self._outcomes = OutcomeConsumer(store, outcomes, clock)
+        self._loops: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start sweeping and taking news, in the running loop."""
+        for loop in (self.sweeper.run, self._outcomes.run):
+            self._loops.append(_forever(loop()))
+
+    async def stop(self) -> None:
+        """Stop the loops; work in hand is left to its lease."""
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        self._loops.clear()
+
+    async def health(self) -> Health:
+        """How each service is; the whole is unhealthy where a part that every request needs is."""
+        own = ServiceHealth(status="healthy", detail="accepting requests", version=self._version)
+        if any(task.done() for task in self._loops):
+            own = ServiceHealth(status="degraded", detail="a background loop has stopped", version=self._version)
+        peers = {
+            "ai_processing": self._ai.health,
+            "decision_simulation": self._decision.health,
+            "execution": self._execution.health,
+        }
+        found = await asyncio.gather(*(_ask(health) for health in peers.values()))
+        services = {"request_management": own, **dict(zip(peers, found, strict=True))}
+        states = {health.status for health in services.values()}
+        worst = "unhealthy" if "unhealthy" in states else "degraded" if "degraded" in states else "healthy"
+        return Health(status=worst, services=services)
+
+
+async def _ask(health: Callable[[], Coroutine[None, None, ServiceHealth]]) -> ServiceHealth:
+    try:
+        return await asyncio.wait_for(health(), HEALTH_TIMEOUT_S)
+    except Exception:
+        return ServiceHealth(status="unhealthy", detail="it does not answer", version="unknown")
+
+
+def _forever(loop: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(loop, context=contextvars.Context())

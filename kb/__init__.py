@@ -1,0 +1,1 @@
+"""The knowledge base: the documents, and the code that checks and indexes them."""

@@ -1,0 +1,1 @@
+"""Model artefacts: the corpus, training and evaluation; never imported when serving."""

@@ -1,0 +1,95 @@
+"""Reads the hand-written messages, checks their labels and splits them by voice."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from core.contract import Contract
+from core.errors import Invalid
+from core.labels import Category, Intent, Trade, Urgency
+from core.request import MAX_MESSAGE_CHARACTERS, Issue
+
+CORPUS = Path(__file__).parent / "corpus"
+TEST_VOICES = frozenset({"disabled_senior_accessible", "young_renter_highrise"})
+"""Held out from everything: training, choosing, calibrating, and the writing of the safety rules and the lexicon."""
+FOLDS = 3
+
+
+class LabelledMessage(Contract):
+    """One line of the corpus."""
+
+    text: str = Field(min_length=1, max_length=MAX_MESSAGE_CHARACTERS)
+    category: Category
+    urgency: Urgency
+    intent: Intent
+    trade: Trade | None
+    issues: tuple[Issue, ...]
+    """Empty for a message with one issue; else two or more."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for part in (self, *self.issues):
+            if (part.trade is not None) != (part.category is Category.MAINTENANCE):
+                raise ValueError(f"a trade goes with Maintenance, and only with it: {part.text!r}")
+        if len(self.issues) == 1:
+            raise ValueError("one issue is no list of issues")
+        for issue in self.issues:
+            if issue.text not in self.text:
+                raise ValueError(f"the issue is no part of the message: {issue.text!r}")
+        return self
+
+
+class Message(LabelledMessage):
+    """A labelled message and who speaks."""
+
+    voice: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """Messages to learn from and messages to judge by, with no voice in both."""
+
+    learning: tuple[Message, ...]
+    judging: tuple[Message, ...]
+
+
+def read_corpus(folder: Path = CORPUS) -> tuple[Message, ...]:
+    """All messages, by file name and line. Raises `Invalid`, which names the file and the line."""
+    files = sorted(folder.glob("*.jsonl"))
+    if not files:
+        raise Invalid(f"There are no *.jsonl files in {folder}.")
+    return tuple(message for file in files for message in _read_voice(file))
+
+
+def split_test(messages: Sequence[Message]) -> Split:
+    """The development voices, and the two that are held out as test."""
+    return _split(messages, TEST_VOICES)
+
+
+def validation_splits(development: Sequence[Message]) -> list[Split]:
+    """The development voices dealt into `FOLDS` groups; each is judged once by what is learned from the others."""
+    voices = sorted({message.voice for message in development})
+    return [_split(development, frozenset(voices[fold::FOLDS])) for fold in range(FOLDS)]
+
+
+def _split(messages: Sequence[Message], held_out: frozenset[str]) -> Split:
+    return Split(
+        learning=tuple(message for message in messages if message.voice not in held_out),
+        judging=tuple(message for message in messages if message.voice in held_out),
+    )
+
+
+def _read_voice(file: Path) -> Iterable[Message]:
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            labelled = LabelledMessage.model_validate_json(line)
+        except ValidationError as problem:
+            reason = problem.errors()[0]
+            place = ".".join(str(part) for part in reason["loc"])
+            raise Invalid(f"{file.name}, line {number}: {place or 'message'}: {reason['msg']}") from None
+        yield Message(voice=file.stem, **dict(labelled))

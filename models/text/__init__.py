@@ -1,0 +1,1 @@
+"""Trains and evaluates the text model: category, urgency, intent and trade of a message."""

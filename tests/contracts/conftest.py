@@ -1,0 +1,85 @@
+"""The implementations of each port, and records and messages to try them with."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from adapters.queue_sqlite import SqliteQueue
+from adapters.store_sqlite import SqliteRequestStore
+from core.ports.queue import Queue, QueueMessage
+from core.ports.store import RequestStore
+from core.record import RequestRecord
+from core.request import Event
+from tests.builders import NOON, build_event, build_full_record, build_message, build_record
+
+STORES: dict[str, Callable[[Path], RequestStore]] = {
+    "sqlite": lambda folder: SqliteRequestStore(folder / "state" / "requests.sqlite3"),
+}
+QUEUES: dict[str, Callable[[Path, str], Queue]] = {
+    "sqlite": lambda folder, name: SqliteQueue(folder / "state" / "queues.sqlite3", name),
+}
+
+
+@pytest.fixture(params=sorted(STORES))
+async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[[], RequestStore]]:
+    """Opens an adapter on the same data each time it is called."""
+    opened: list[RequestStore] = []
+
+    def open_one() -> RequestStore:
+        opened.append(STORES[request.param](tmp_path))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        await store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[[], RequestStore]) -> RequestStore:
+    return open_store()
+
+
+@pytest.fixture(params=sorted(QUEUES))
+async def open_queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[..., Queue]]:
+    """Opens an adapter on the same data each time it is called."""
+    opened: list[Queue] = []
+
+    def open_one(name: str = "executions") -> Queue:
+        opened.append(QUEUES[request.param](tmp_path, name))
+        return opened[-1]
+
+    yield open_one
+    for queue in opened:
+        await queue.close()
+
+
+@pytest.fixture
+def queue(open_queue: Callable[..., Queue]) -> Queue:
+    return open_queue()
+
+
+@pytest.fixture
+def noon() -> datetime:
+    return NOON
+
+
+@pytest.fixture
+def make_record() -> Callable[..., RequestRecord]:
+    return build_record
+
+
+@pytest.fixture
+def full_record() -> RequestRecord:
+    return build_full_record()
+
+
+@pytest.fixture
+def make_event() -> Callable[..., Event]:
+    return build_event
+
+
+@pytest.fixture
+def make_message() -> Callable[..., QueueMessage]:
+    return build_message

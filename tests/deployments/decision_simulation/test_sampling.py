@@ -1,0 +1,137 @@
+"""Sampling of costs and times: exact marginals, common random numbers, approvals, and batches like single calls."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.labels import ActionKind, Urgency
+from core.rules import OptionTemplate, RuleBook, Triangle
+from deployments.decision_simulation.duty import ALWAYS, DutyClock
+from deployments.decision_simulation.sampling import DRAWS, Job, quantile, sample_completion, uniform_block
+from deployments.decision_simulation.triangular import corners, triangular_quantiles
+
+DAYS = DutyClock(tuple((day * 24.0 + 8, day * 24.0 + 16) for day in range(7)))
+HOUR = Triangle(low=1, mode=1, high=1)
+NO_TIME = Triangle(low=0, mode=0, high=0)
+
+
+@pytest.fixture
+def job(rules: RuleBook, make_template: Callable[..., OptionTemplate]) -> Job:
+    return Job(
+        request=0,
+        template=make_template("visit"),
+        travel_hours=HOUR,
+        clock=ALWAYS,
+        waits=np.zeros(4),
+        begin=10.0,
+        urgency=Urgency.MEDIUM,
+        limits=rules.approvals.limits[Urgency.MEDIUM],
+        office_clock=ALWAYS,
+        office_waits=np.full(4, 5.0),
+    )
+
+
+@given(
+    st.lists(st.floats(0, 1000), min_size=3, max_size=3).map(sorted),
+    st.lists(st.floats(0, 1, exclude_max=True), min_size=2, max_size=8).map(sorted),
+)
+def test_triangular_quantiles_invert_the_distribution(shape: list[float], levels: list[float]) -> None:
+    low, mode, high = shape
+    values = triangular_quantiles(corners([Triangle(low=low, mode=mode, high=high)]), np.array([levels]))[0]
+    slack = 1e-9 * (1 + high)
+    assert (np.diff(values) >= -slack).all()
+    assert (values >= low - slack).all()
+    assert (values <= high + slack).all()
+    for level, value in zip(levels, values, strict=True):
+        if high - low > 1e-3 and mode - low > 1e-3 and value <= mode:
+            assert (value - low) ** 2 / ((high - low) * (mode - low)) == pytest.approx(level, abs=1e-6)
+
+
+def test_uniform_blocks_are_spread_evenly_and_reproducible() -> None:
+    block = uniform_block(7, 512)
+    assert block.shape == (DRAWS, 512)
+    for row in block:
+        assert np.array_equal(np.sort((row * 512).astype(int)), np.arange(512))
+    assert np.abs(np.corrcoef(block) - np.eye(DRAWS)).max() < 0.2
+    assert np.array_equal(block, uniform_block(7, 512))
+    assert not np.array_equal(block, uniform_block(8, 512))
+
+
+def test_the_means_are_those_of_the_triangles(job: Job) -> None:
+    sample = sample_completion([job], [uniform_block(1, 512)])[0]
+    assert sample.cost_usd.mean() == pytest.approx((100 + 180 + 400) / 3, rel=0.02)
+    assert sample.hours.mean() == pytest.approx(1.0 + (0.5 + 1.5 + 3) / 3 + 5.0, rel=0.01)
+
+
+def test_what_needs_an_approval_waits_for_the_office_and_an_emergency_does_not(
+    job: Job, make_template: Callable[..., OptionTemplate]
+) -> None:
+    cheap = replace(job, template=make_template("cheap", cost_usd=Triangle(low=50, mode=60, high=70)))
+    emergency = replace(job, urgency=Urgency.EMERGENCY)
+    dear, quick, urgent = sample_completion([job, cheap, emergency], [uniform_block(1, 512)])
+    assert dear.hours - quick.hours == pytest.approx(5.0)
+    assert urgent.hours == pytest.approx(quick.hours)
+
+
+def test_nobody_travels_for_a_task_at_a_desk(job: Job, make_template: Callable[..., OptionTemplate]) -> None:
+    desk = replace(job, template=make_template("call", action=ActionKind.CREATE_STAFF_TASK))
+    visit, call = sample_completion([job, desk], [uniform_block(1, 512)])
+    assert visit.hours - call.hours == pytest.approx(1.0)
+
+
+def test_work_is_done_on_duty_only(job: Job) -> None:
+    late = replace(job, clock=DAYS, begin=15.5, office_waits=np.zeros(1))
+    hours = sample_completion([late], [uniform_block(1, 512)])[0].hours + 15.5
+    assert (hours > 24 + 8).all()
+    assert (hours % 24 <= 16 + 1e-6).all()
+
+
+def test_options_of_a_request_share_their_randomness_and_requests_do_not(job: Job) -> None:
+    blocks = [uniform_block(1, 512), uniform_block(2, 512)]
+    first, twin, other = sample_completion([job, job, replace(job, request=1)], blocks)
+    assert np.array_equal(first.hours, twin.hours)
+    assert not np.array_equal(first.hours, other.hours)
+
+
+def test_long_jobs_cost_more(job: Job, make_template: Callable[..., OptionTemplate]) -> None:
+    """With cost equal to work in shape, both have the same quantile in about seven of ten replications."""
+    same = Triangle(low=0, mode=1, high=4)
+    alike = replace(
+        job,
+        template=make_template("alike", cost_usd=same, work_hours=same),
+        travel_hours=NO_TIME,
+    )
+    block = uniform_block(3, 4096)
+    follows = block[4] < 0.7
+    assert follows.mean() == pytest.approx(0.7, abs=0.01)
+    sample = sample_completion([alike], [block])[0]
+    assert np.abs(sample.cost_usd - sample.hours).max() < 0.1
+
+
+def test_a_batch_gives_what_single_calls_give(job: Job, make_template: Callable[..., OptionTemplate]) -> None:
+    jobs = [
+        replace(
+            job, request=index, begin=index * 7.3, clock=DAYS if index % 2 else ALWAYS, waits=np.arange(4.0) * index
+        )
+        for index in range(9)
+    ]
+    blocks = [uniform_block(index, 512) for index in range(9)]
+    batch = sample_completion(jobs, blocks)
+    for index, one in enumerate(jobs):
+        alone = sample_completion([replace(one, request=0)], [blocks[index]])[0]
+        assert np.array_equal(alone.hours, batch[index].hours)
+        assert np.array_equal(alone.cost_usd, batch[index].cost_usd)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=40), st.floats(0, 1))
+def test_quantile_is_numpys(values: list[float], level: float) -> None:
+    ascending = np.sort(np.array(values))
+    assert quantile(ascending, level) == pytest.approx(float(np.quantile(ascending, level)), rel=1e-9, abs=1e-9)
+
+
+def test_nothing_to_sample_is_nothing() -> None:
+    assert sample_completion([], []) == []

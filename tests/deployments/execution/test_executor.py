@@ -1,0 +1,257 @@
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.errors import Conflict, QueueUnavailable
+from core.labels import ActionKind, ExecutionStatus, Urgency
+from core.messages import ActionCall, ExecutionCommand
+
+Make = Callable[..., ExecutionCommand]
+Calls = dict[str, Callable[..., ActionCall]]
+
+DONE, WAITING, REFUSED = ExecutionStatus.SUCCEEDED, ExecutionStatus.QUEUED, ExecutionStatus.FAILED
+
+
+async def test_each_action_is_done_in_its_system_and_told(world: Any, make_command: Make) -> None:
+    execution = await world.executor().execute(make_command())
+    assert execution.status is DONE
+    assert [(s.action, s.system, s.status, s.attempts, s.error) for s in execution.steps] == [
+        (ActionKind.ALERT_ON_CALL, "notifier", DONE, 1, None),
+        (ActionKind.DISPATCH_WORK_ORDER, "operations_desk", DONE, 1, None),
+        (ActionKind.NOTIFY, "notifier", DONE, 1, None),
+    ]
+    assert world.faults.calls == ["EXE_1:0", "EXE_1:1", "EXE_1:2"]
+    assert await world.log.get(execution.execution_id) == execution
+
+    order = await world.desk.work_order(execution.steps[1].external_id)
+    assert (order.request_id, order.execution_id, order.urgency) == ("REQ_1", "EXE_1", Urgency.EMERGENCY)
+    sent = {
+        each.notification_id: each.notification
+        for each in (await world.inbox.sent(recipient=None, limit=10, cursor=None)).items
+    }
+    on_call, told = (sent[execution.steps[index].external_id] for index in (0, 2))
+    assert (on_call.recipient_kind, on_call.recipient, on_call.role) == ("on_call", "BLD_A", "staff")
+    assert (told.recipient_kind, told.recipient, told.request_id) == ("resident", "RES_1", "REQ_1")
+
+    news = await world.news()
+    assert [outcome.kind for outcome in news] == ["running", "succeeded"]
+    assert news[1].steps == execution.steps
+
+
+async def test_what_no_request_asked_for_is_told_to_no_request(world: Any, make_command: Make) -> None:
+    execution = await world.executor().execute(make_command(request_id=None))
+    assert execution.status is DONE
+    assert await world.news() == []
+
+
+@pytest.mark.parametrize("fault", ["down", "crash", "hang"])
+async def test_a_failing_step_holds_up_none_of_the_others(world: Any, make_command: Make, fault: str) -> None:
+    world.faults.coming["EXE_1:0"] = [fault]
+    executor = world.executor(call_timeout_s=0.1)
+    execution = await executor.execute(make_command())
+    assert execution.status is ExecutionStatus.FAILED
+    assert [step.status for step in execution.steps] == [WAITING, DONE, DONE]
+    assert execution.steps[0].error
+    assert execution.steps[0].external_id is None
+    assert [outcome.kind for outcome in await world.news()] == ["running", "failed"]
+
+    again = await executor.execute(make_command())
+    assert again.status is DONE
+    assert [step.attempts for step in again.steps] == [2, 1, 1]
+    assert again.steps[0].error is None
+    assert again.attempts == 2
+    assert world.faults.calls == ["EXE_1:0", "EXE_1:1", "EXE_1:2", "EXE_1:0"]
+    assert [outcome.kind for outcome in await world.news()] == ["succeeded"]
+
+
+@pytest.mark.parametrize("fault", ["down_after", "crash_after", "hang_after"])
+async def test_what_was_done_before_the_line_broke_is_not_done_again(
+    world: Any, make_command: Make, call: Calls, fault: str
+) -> None:
+    desk = world.forgetful_desk()
+    world.faults.coming["EXE_1:0"] = [fault]
+    executor = world.executor(desk=desk, call_timeout_s=0.1)
+    command = make_command(call["job"]())
+    assert (await executor.execute(command)).status is ExecutionStatus.FAILED
+    execution = await executor.execute(command)
+    assert (execution.status, execution.steps[0].external_id) == (DONE, "EXT-1")
+    assert desk.opened == 1
+
+
+async def test_a_worker_that_dies_between_doing_and_noting(world: Any, make_command: Make, call: Calls) -> None:
+    desk = world.forgetful_desk()
+    world.faults.coming["EXE_1:0"] = ["hang_after"]
+    command = make_command(call["job"](), call["note"]())
+    dying = asyncio.create_task(world.executor(desk=desk).execute(command))
+    while desk.opened == 0:
+        await asyncio.sleep(0.005)
+    dying.cancel()
+    await asyncio.gather(dying, return_exceptions=True)
+
+    # The dead worker's claim still stands, so the next one leaves the step alone and does the other.
+    survivor = world.executor(desk=desk)
+    world.wait(1)
+    execution = await survivor.execute(command)
+    assert execution.status is ExecutionStatus.RUNNING
+    assert [step.status for step in execution.steps] == [ExecutionStatus.RUNNING, DONE]
+    world.wait(60)
+    execution = await survivor.execute(command)
+    assert (execution.status, execution.steps[0].external_id) == (DONE, "EXT-1")
+    assert desk.opened == 1
+
+
+async def test_workers_on_the_same_command_do_each_action_once(world: Any, make_command: Make) -> None:
+    world.faults.pause_s = 0.02
+    executions = await asyncio.gather(*(world.executor().execute(make_command()) for _ in range(5)))
+    assert any(execution.status is DONE for execution in executions)
+    assert sorted(world.faults.calls) == ["EXE_1:0", "EXE_1:1", "EXE_1:2"]
+    assert await world.jobs() == ["Fix the tap"]
+    assert (await world.log.get(executions[0].execution_id)).status is DONE
+
+
+async def test_a_refused_action_ends_the_execution_and_a_person_is_told(world: Any, make_command: Make) -> None:
+    world.faults.coming["EXE_1:1"] = ["reject"]
+    execution = await world.executor().execute(make_command())
+    assert execution.status is ExecutionStatus.DEAD_LETTERED
+    assert [step.status for step in execution.steps] == [DONE, REFUSED, DONE]
+    assert execution.steps[1].error == "We don't do that here."
+    assert await world.log.get(execution.execution_id) == execution
+    news = await world.news()
+    assert [outcome.kind for outcome in news] == ["running", "dead_lettered"]
+    assert news[1].steps == execution.steps
+    assert "We don't do that here." in news[1].notes
+    assert await world.inbox_subjects("staff") == ["Execution EXE_1 needs a person"]
+
+
+async def test_parameters_that_do_not_fit_never_reach_a_system(world: Any, make_command: Make, call: Calls) -> None:
+    wrong = ActionCall(action=ActionKind.DISPATCH_WORK_ORDER, parameters={"title": "no crew"})
+    execution = await world.executor().execute(make_command(wrong, call["note"]()))
+    assert execution.status is ExecutionStatus.DEAD_LETTERED
+    assert [step.status for step in execution.steps] == [REFUSED, DONE]
+    assert "crew" in execution.steps[0].error
+    assert "EXE_1:0" not in world.faults.calls
+
+
+async def test_a_refusal_waits_for_the_steps_that_may_still_work(world: Any, make_command: Make) -> None:
+    world.faults.coming |= {"EXE_1:0": ["reject"], "EXE_1:1": ["down"]}
+    executor = world.executor()
+    assert (await executor.execute(make_command())).status is ExecutionStatus.FAILED
+    execution = await executor.execute(make_command())
+    assert execution.status is ExecutionStatus.DEAD_LETTERED
+    assert [step.status for step in execution.steps] == [REFUSED, DONE, DONE]
+    assert world.faults.calls.count("EXE_1:0") == 1
+
+
+async def test_a_command_that_comes_again_after_its_end_is_only_told_again(world: Any, make_command: Make) -> None:
+    executor = world.executor()
+    first = await executor.execute(make_command())
+    calls = list(world.faults.calls)
+    world.wait(5)
+    again = await executor.execute(make_command())
+    assert (again.status, again.attempts, again.steps) == (DONE, 1, first.steps)
+    assert world.faults.calls == calls
+    assert [outcome.kind for outcome in await world.news()] == ["running", "succeeded"]
+
+
+async def test_a_queue_that_is_down_holds_up_the_news_but_not_the_actions(world: Any, make_command: Make) -> None:
+    world.outcomes.down = 2
+    executor = world.executor()
+    with pytest.raises(QueueUnavailable):
+        await executor.execute(make_command())
+    assert len(world.faults.calls) == 3
+    assert await world.news() == []
+    world.outcomes.down = 0
+    assert (await executor.execute(make_command())).status is DONE
+    assert len(world.faults.calls) == 3
+    assert "succeeded" in [outcome.kind for outcome in await world.news()]
+
+
+async def test_news_of_the_start_that_was_lost_is_told_at_the_end(world: Any, make_command: Make) -> None:
+    world.outcomes.down = 1
+    await world.executor().execute(make_command())
+    assert [outcome.kind for outcome in await world.news()] == ["running", "succeeded"]
+
+
+async def test_giving_up_ends_what_is_left_and_tells_a_person_once(world: Any, make_command: Make) -> None:
+    world.faults.coming["EXE_1:1"] = ["down"]
+    executor = world.executor()
+    await executor.execute(make_command())
+    await world.news()
+    for _ in range(2):
+        execution = await executor.give_up(make_command(), reason="Given up after 1 try.")
+        assert execution.status is ExecutionStatus.DEAD_LETTERED
+    assert [step.status for step in execution.steps] == [DONE, REFUSED, DONE]
+    assert execution.steps[1].error == "The desk does not answer."
+    assert [outcome.kind for outcome in await world.news()] == ["dead_lettered"]
+    assert await world.inbox_subjects("staff") == ["Execution EXE_1 needs a person"]
+
+
+async def test_giving_up_what_was_never_tried_says_why(world: Any, make_command: Make) -> None:
+    execution = await world.executor().give_up(make_command(), reason="The worker died.")
+    assert execution.status is ExecutionStatus.DEAD_LETTERED
+    assert {step.error for step in execution.steps} == {"The worker died."}
+    assert world.faults.calls == ["EXE_1:abandoned"]
+
+
+async def test_giving_up_what_has_succeeded_changes_nothing(world: Any, make_command: Make) -> None:
+    executor = world.executor()
+    await executor.execute(make_command())
+    assert (await executor.give_up(make_command(), reason="too often")).status is DONE
+    assert [outcome.kind for outcome in await world.news()] == ["running", "succeeded"]
+    assert await world.inbox_subjects("staff") == []
+
+
+@pytest.mark.parametrize("fault", ["down", "hang", "reject"])
+async def test_the_end_stands_even_where_nobody_can_be_told(world: Any, make_command: Make, fault: str) -> None:
+    world.faults.coming |= {"EXE_1:1": ["reject"], "EXE_1:abandoned": [fault]}
+    execution = await world.executor(call_timeout_s=0.1).execute(make_command())
+    assert execution.status is ExecutionStatus.DEAD_LETTERED
+    assert "dead_lettered" in [outcome.kind for outcome in await world.news()]
+
+
+async def test_an_abandoned_execution_may_be_started_anew(world: Any, make_command: Make) -> None:
+    world.faults.coming["EXE_1:1"] = ["reject"]
+    executor = world.executor()
+    await executor.execute(make_command())
+    execution = await executor.execute(make_command())
+    assert execution.status is DONE
+    assert [step.attempts for step in execution.steps] == [1, 2, 1]
+    assert [outcome.kind for outcome in await world.news()] == ["running", "dead_lettered", "succeeded"]
+
+
+async def test_an_id_that_was_used_for_other_actions_is_refused(world: Any, make_command: Make, call: Calls) -> None:
+    executor = world.executor()
+    await executor.execute(make_command())
+    with pytest.raises(Conflict):
+        await executor.execute(make_command(call["job"]("Something else")))
+    assert await world.jobs() == ["Fix the tap"]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    faults=st.lists(
+        st.lists(st.sampled_from(["down", "down_after", "crash", "crash_after"]), max_size=3), min_size=3, max_size=3
+    )
+)
+def test_whatever_fails_each_action_happens_once(
+    make_world: Callable[[Path], Any], make_command: Make, faults: list[list[str]]
+) -> None:
+    async def play() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            world = make_world(Path(folder))
+            world.faults.coming |= {f"EXE_1:{index}": list(each) for index, each in enumerate(faults)}
+            executor = world.executor()
+            needed = 1 + max(map(len, faults))
+            statuses = [(await executor.execute(make_command())).status for _ in range(needed)]
+            assert statuses[-1] is DONE
+            assert await world.jobs() == ["Fix the tap"]
+            assert sorted(await world.inbox_subjects()) == ["Gas", "We are on it"]
+            await world.close()
+
+    asyncio.run(play())

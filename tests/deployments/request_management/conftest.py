@@ -1,0 +1,84 @@
+"""RequestManagement over HTTP in one process: the real store, queue, models and knowledge base, without Ray."""
+
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import pytest
+
+from adapters.tokens import LocalTokens
+from bench.handles import LocalHandle
+from bench.one_process import execution_service, request_management
+from core.labels import Role
+from core.settings import Settings
+from deployments.ai_processing.deployment import AIProcessing
+from deployments.decision_simulation.deployment import DecisionSimulation
+from deployments.request_management.api.application import build_api
+from deployments.request_management.service import RequestManagementService
+
+Client = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture(scope="session")
+def ai(built_settings: Settings) -> AIProcessing:
+    return AIProcessing(built_settings)
+
+
+@pytest.fixture(scope="session")
+def decision(built_settings: Settings) -> DecisionSimulation:
+    return DecisionSimulation(built_settings)
+
+
+@pytest.fixture
+async def service(
+    settings: Settings, ai: AIProcessing, decision: DecisionSimulation
+) -> AsyncIterator[RequestManagementService]:
+    execution = execution_service(settings)
+    execution.start()
+    handles = [LocalHandle(one) for one in (ai, decision, execution)]
+    async with request_management(settings, *handles) as made:
+        yield made
+    await execution.stop()
+    await execution.close()
+
+
+@pytest.fixture
+async def client(settings: Settings, service: RequestManagementService) -> AsyncIterator[Client]:
+    """Makes a client for a caller: `client(Role.RESIDENT, "RES_A_101")`, or `client()` for nobody."""
+    application = build_api(lambda: service, settings.body_limit_bytes)
+    tokens = LocalTokens(settings.local_key)
+    opened: list[httpx.AsyncClient] = []
+
+    def make(role: Role | None = None, sub: str = "", *, buildings: list[str] | None = None) -> httpx.AsyncClient:
+        token = tokens.issue(role, sub, buildings=buildings) if role else None
+        opened.append(
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(application, raise_app_exceptions=False),
+                base_url="http://testserver/api/v1",
+                headers={"Authorization": f"Bearer {token}"} if token else {},
+            )
+        )
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        await one.aclose()
+
+
+@pytest.fixture
+def resident(client: Client) -> httpx.AsyncClient:
+    return client(Role.RESIDENT, "RES_A_101")
+
+
+@pytest.fixture
+def neighbour(client: Client) -> httpx.AsyncClient:
+    return client(Role.RESIDENT, "RES_A_102")
+
+
+@pytest.fixture
+def staff(client: Client) -> httpx.AsyncClient:
+    return client(Role.STAFF, "sam")
+
+
+@pytest.fixture
+def manager(client: Client) -> httpx.AsyncClient:
+    return client(Role.MANAGER, "mia")

@@ -1,0 +1,272 @@
+"""What may be done to a request: the legal steps, what each one tells and causes, and what it never does."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import IllegalTransition, Rejected, UnknownOption, WrongState
+from core.labels import ActionKind, ApprovalTier, Category, ExecutionStatus, Status, Urgency
+from core.messages import ExecutionOutcome
+from core.record import NextAction, RequestRecord
+from core.request import Approval, ExecutionId, ExecutionStep, ExecutionSummary
+from core.status import LEGAL
+from deployments.request_management import lifecycle
+from deployments.request_management.lifecycle import ApprovalLimitExceeded, Change
+from tests.builders import build_full_record, build_option, build_record, build_resolved
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+
+def at(status: Status, **fields: object) -> RequestRecord:
+    record = build_full_record(status=status, **fields)
+    return record.model_copy(update={"outbox": ()})
+
+
+def needing(tier: ApprovalTier) -> RequestRecord:
+    option = build_option("dear").model_copy(update={"approval": tier})
+    return at(Status.AWAITING_SELECTION, options=(option,))
+
+
+def test_a_new_request_is_in_processing_at_version_one() -> None:
+    change = lifecycle.open_record(build_record(status=Status.SUBMITTED), NOW)
+    assert change.record.request.status is Status.PROCESSING
+    assert change.record.request.version == 1
+    assert [event.kind for event in change.events] == ["submitted", "status_changed"]
+    assert [event.sequence for event in change.events] == [1, 2]
+    assert change.record.last_event == 2
+
+
+def test_a_decision_waits_for_the_resident() -> None:
+    record, resolved = at(Status.PROCESSING), build_resolved(Status.AWAITING_SELECTION)
+    change = lifecycle.apply_decision(record, resolved.classification, resolved.risk, resolved.resolved, NOW)
+    assert change.record.request.status is Status.AWAITING_SELECTION
+    assert change.record.request.selected_option_id is None
+    assert change.record.outbox == ()
+    assert change.record.next_action is None
+
+
+def test_an_emergency_acts_at_once_alerting_first() -> None:
+    record, resolved = at(Status.PROCESSING), build_resolved(Status.ESCALATED, act_now=True)
+    change = lifecycle.apply_decision(record, resolved.classification, resolved.risk, resolved.resolved, NOW)
+    request = change.record.request
+    assert request.status is Status.ESCALATED
+    assert request.selected_option_id == resolved.resolved.act_now
+    assert request.needs_attention
+    (command,) = change.record.outbox
+    assert [call.action for call in command.actions] == [
+        ActionKind.ALERT_ON_CALL,
+        ActionKind.DISPATCH_WORK_ORDER,
+        ActionKind.NOTIFY,
+    ]
+    assert request.execution == ExecutionSummary(execution_id=command.execution_id, status=ExecutionStatus.QUEUED)
+    assert (change.record.next_action, change.record.next_action_at) == (NextAction.DISPATCH, NOW)
+
+
+def test_what_cannot_be_judged_reaches_a_person_on_call() -> None:
+    change = lifecycle.give_to_person(at(Status.PROCESSING), "unavailable", "a part does not answer.", NOW)
+    assert change.record.request.status is Status.NEEDS_REVIEW
+    assert change.record.request.needs_attention
+    assert change.record.outbox[0].actions[0].action is ActionKind.ALERT_ON_CALL
+
+
+def test_a_free_option_is_carried_out_when_it_is_chosen() -> None:
+    change = lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-1", "RES_A_101", NOW)
+    assert change.record.request.status is Status.APPROVED
+    (command,) = change.record.outbox
+    assert command.option_id == "option-1"
+    assert command.requested_by == "RES_A_101"
+
+
+@pytest.mark.parametrize("tier", [tier for tier in ApprovalTier if tier is not ApprovalTier.NONE])
+def test_an_option_above_the_automatic_limit_spends_nothing_before_it_is_agreed_to(tier: ApprovalTier) -> None:
+    change = lifecycle.select_option(needing(tier), "dear", "RES_A_101", NOW)
+    assert change.record.request.status is Status.AWAITING_APPROVAL
+    assert change.record.request.approval == Approval(required=tier)
+    assert change.record.outbox == ()
+
+
+@given(st.sampled_from(ApprovalTier), st.sampled_from(ApprovalTier))
+def test_nobody_agrees_above_their_authority(required: ApprovalTier, authority: ApprovalTier) -> None:
+    record = lifecycle.select_option(needing(required), "dear", "RES_A_101", NOW).record
+    if required is ApprovalTier.NONE:
+        return
+    if authority.rank >= required.rank:
+        granted = lifecycle.approve(record, "mia", authority, None, NOW).record
+        assert granted.request.status is Status.APPROVED
+        assert granted.request.approval == Approval(required=required, granted_by="mia", at=NOW)
+        assert len(granted.outbox) == 1
+    else:
+        with pytest.raises(ApprovalLimitExceeded):
+            lifecycle.approve(record, "mia", authority, None, NOW)
+
+
+def test_a_refused_cost_lets_another_option_be_chosen() -> None:
+    record = lifecycle.select_option(needing(ApprovalTier.MANAGER), "dear", "RES_A_101", NOW).record
+    change = lifecycle.reject(record, "mia", "too much", NOW)
+    assert change.record.request.status is Status.AWAITING_SELECTION
+    assert change.record.request.selected_option_id is None
+    assert change.record.request.approval is None
+
+
+def test_an_unknown_option_and_a_wrong_state_are_told_apart() -> None:
+    with pytest.raises(UnknownOption):
+        lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-9", "RES_A_101", NOW)
+    with pytest.raises(WrongState, match="Resolved"):
+        lifecycle.select_option(at(Status.RESOLVED), "option-1", "RES_A_101", NOW)
+
+
+@pytest.mark.parametrize("status", [Status.APPROVED, Status.AWAITING_APPROVAL])
+def test_staff_cannot_set_a_status_that_spends_money(status: Status) -> None:
+    with pytest.raises(WrongState, match="select-option"):
+        lifecycle.amend(at(Status.AWAITING_SELECTION), "sam", NOW, status=status)
+
+
+@given(st.sampled_from(Status), st.sampled_from(Status))
+def test_staff_move_a_request_only_along_the_arrows(current: Status, wanted: Status) -> None:
+    try:
+        change = lifecycle.amend(at(current), "sam", NOW, status=wanted)
+    except IllegalTransition:
+        assert wanted not in LEGAL[current]
+    except WrongState:
+        assert wanted in (Status.APPROVED, Status.AWAITING_APPROVAL)
+    else:
+        assert wanted in LEGAL[current]
+        assert change.record.request.status is wanted
+
+
+def test_a_correction_of_labels_is_told_and_kept_as_the_users() -> None:
+    change = lifecycle.amend(
+        at(Status.AWAITING_SELECTION), "sam", NOW, category=Category.SECURITY, urgency=Urgency.EMERGENCY
+    )
+    labels = change.record.request.classification
+    assert labels is not None
+    assert (labels.category, labels.trade, labels.emergency, labels.source) == (Category.SECURITY, None, True, "user")
+    assert change.events[0].details == {"category_before": "Maintenance", "urgency_before": "High"}
+
+
+def test_work_in_progress_begins_when_the_queue_has_it() -> None:
+    chosen = lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-1", "RES_A_101", NOW).record
+    change = lifecycle.dispatched(chosen, chosen.outbox, NOW)
+    assert change.record.outbox == ()
+    assert change.record.next_action is None
+    assert change.record.request.status is Status.IN_PROGRESS
+    assert [event.kind for event in change.events] == ["execution_queued", "status_changed"]
+
+
+def outcome(record: RequestRecord, kind: str) -> ExecutionOutcome:
+    summary = record.request.execution
+    step = ExecutionStep(
+        action=ActionKind.DISPATCH_WORK_ORDER,
+        system="operations_desk",
+        status=ExecutionStatus.SUCCEEDED,
+        external_id="WO-7",
+        attempts=1,
+    )
+    return ExecutionOutcome.model_validate(
+        {
+            "execution_id": summary.execution_id if summary else ExecutionId("EXE_other"),
+            "request_id": record.request.request_id,
+            "kind": kind,
+            "at": NOW,
+            "steps": (step,),
+            "actual_cost_usd": 80.0 if kind == "work_completed" else None,
+        }
+    )
+
+
+def in_progress() -> RequestRecord:
+    chosen = lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-1", "RES_A_101", NOW).record
+    return lifecycle.dispatched(chosen, chosen.outbox, NOW).record
+
+
+def taken(change: Change | None) -> RequestRecord:
+    assert change is not None
+    return change.record
+
+
+def test_news_of_success_shows_what_the_outside_system_calls_it() -> None:
+    record = in_progress()
+    change = lifecycle.apply_outcome(record, outcome(record, "succeeded"), "n1", NOW)
+    assert change is not None
+    execution = change.record.request.execution
+    assert execution is not None
+    assert execution.status is ExecutionStatus.SUCCEEDED
+    assert change.events[0].details["dispatch_work_order"] == "WO-7"
+
+
+def test_the_same_news_twice_changes_nothing() -> None:
+    record = taken(lifecycle.apply_outcome(in_progress(), outcome(in_progress(), "running"), "n1", NOW))
+    assert lifecycle.apply_outcome(record, outcome(record, "running"), "n1", NOW) is None
+
+
+def test_late_news_does_not_undo_an_end() -> None:
+    record = in_progress()
+    ended = taken(lifecycle.apply_outcome(record, outcome(record, "succeeded"), "n1", NOW))
+    after = taken(lifecycle.apply_outcome(ended, outcome(record, "running"), "n2", NOW))
+    assert after.request.execution == ended.request.execution
+
+
+def test_work_that_cannot_be_carried_out_is_shown_to_a_person() -> None:
+    record = in_progress()
+    after = taken(lifecycle.apply_outcome(record, outcome(record, "dead_lettered"), "n1", NOW))
+    assert after.request.needs_attention
+    assert after.request.execution is not None
+    assert after.request.execution.status is ExecutionStatus.DEAD_LETTERED
+
+
+def test_a_closed_job_resolves_its_request_with_what_it_really_took() -> None:
+    record = in_progress()
+    after = taken(lifecycle.apply_outcome(record, outcome(record, "work_completed"), "n1", NOW))
+    assert after.request.status is Status.RESOLVED
+    assert after.request.resolution is not None
+    assert after.request.resolution.actual_cost_usd == 80.0
+
+
+def test_a_resolution_after_its_target_is_a_breach() -> None:
+    record = in_progress()
+    assert record.request.sla is not None
+    due = record.request.sla.resolution_due_at
+    in_time = lifecycle.resolve(record, "sam", "done", due).record.request.sla
+    late = lifecycle.resolve(record, "sam", "done", due + timedelta(seconds=1)).record.request.sla
+    assert in_time is not None
+    assert late is not None
+    assert (in_time.breached, late.breached) == (False, True)
+
+
+STEPS = {
+    "select": lambda record: lifecycle.select_option(record, "option-0", "r", NOW),
+    "approve": lambda record: lifecycle.approve(record, "m", ApprovalTier.EXECUTIVE, None, NOW),
+    "reject": lambda record: lifecycle.reject(record, "m", None, NOW),
+    "resolve": lambda record: lifecycle.resolve(record, "s", "done", NOW),
+    "confirm": lambda record: lifecycle.confirm(record, "r", None, NOW),
+    "reopen": lambda record: lifecycle.reopen(record, "r", None, NOW),
+    "cancel": lambda record: lifecycle.cancel(record, "r", None, NOW),
+    "escalate": lambda record: lifecycle.escalate(record, "r", None, NOW),
+    "dispatch": lambda record: lifecycle.dispatched(record, record.outbox, NOW),
+}
+
+
+@given(
+    st.sampled_from([ApprovalTier.NONE, ApprovalTier.MANAGER]), st.lists(st.sampled_from(sorted(STEPS)), max_size=12)
+)
+def test_whatever_is_tried_in_whatever_order_the_story_stays_whole(tier: ApprovalTier, names: list[str]) -> None:
+    option = build_option("option-0").model_copy(update={"approval": tier})
+    record = at(Status.AWAITING_SELECTION, options=(option,))
+    for name in names:
+        before = record
+        try:
+            change = STEPS[name](record)
+        except Rejected:
+            continue
+        record = change.record
+        assert record.request.version == before.request.version + 1
+        assert [event.sequence for event in change.events] == list(range(before.last_event + 1, record.last_event + 1))
+        status = record.request.status
+        assert status is before.request.status or status in LEGAL[before.request.status]
+        # Money is handed to Execution only with the agreement that it needs.
+        if record.outbox and record.request.selected_option_id and status is Status.APPROVED:
+            approval = record.request.approval
+            assert approval is not None
+            assert tier is ApprovalTier.NONE or approval.granted_by == "m"

@@ -1,0 +1,155 @@
+"""What only real replicas show: errors that keep their type, batches across processes, and what survives a kill.
+
+The tests run in the order in which they stand: the last ones end the cluster.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from core.labels import Role
+from tests.ray.conftest import Graph
+
+PARCEL = "my parcel shows delivered yesterday but it is not in the locker"
+EMERGENCY = "water is pouring through my bathroom ceiling and the light is flickering"
+PENDING = {"Submitted", "Processing"}
+
+
+def submit(client: httpx.Client, message: str, wait_s: int = 20) -> httpx.Response:
+    return client.post("/requests", json={"message_text": message}, headers={"Prefer": f"wait={wait_s}"})
+
+
+def until(client: httpx.Client, request_id: str, reached: Any, within_s: float = 60) -> dict[str, Any]:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        try:
+            request = client.get(f"/requests/{request_id}").json()
+            if reached(request):
+                return request
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"{request_id} never got there")
+
+
+def test_the_four_deployments_run_each_in_processes_of_its_own(graph: Graph) -> None:
+    pids = {
+        name: [one.pid for one in graph.replicas(name)]
+        for name in ("RequestManagement", "AIProcessing", "DecisionSimulation", "Execution")
+    }
+    assert all(len(found) == 1 for found in pids.values())
+    assert len({pid for found in pids.values() for pid in found}) == 4
+
+
+def test_a_choice_crosses_all_four_services(resident: httpx.Client, staff: httpx.Client) -> None:
+    answer = submit(resident, PARCEL)
+    assert answer.status_code == 201
+    request = answer.json()
+    option = request["decision"]["recommended_option_id"]
+    chosen = resident.post(f"/requests/{request['request_id']}/select-option", json={"option_id": option})
+    assert chosen.status_code == 200
+    done = until(resident, request["request_id"], lambda one: one["execution"]["status"] == "Succeeded")
+    execution = staff.get(f"/executions/{done['execution']['execution_id']}").json()
+    assert execution["status"] == "Succeeded"
+    assert execution["steps"] == done["execution"]["steps"]
+
+
+def test_an_emergency_needs_nobody(resident: httpx.Client) -> None:
+    request = submit(resident, EMERGENCY).json()
+    assert request["classification"]["source"] == "rules"
+    done = until(resident, request["request_id"], lambda one: one["execution"]["status"] == "Succeeded")
+    assert done["status"] == "InProgress"
+
+
+def test_errors_keep_their_type_between_replicas(staff: httpx.Client, resident: httpx.Client) -> None:
+    option = {"option_id": "a", "estimated_cost_usd": 10, "estimated_time_hours": 2}
+    weights = {"urgency": 0.9, "time": 0.9, "cost": 0.0, "satisfaction": 0.0, "compliance": 0.0}
+    question = {"options": [option], "urgency": "Low", "category": "Billing"}
+    assert staff.post("/decide", json=question).status_code == 200
+    refused = staff.post("/decide", json={**question, "weights": weights})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
+    cursor = staff.get("/operations/work-orders", params={"cursor": "bm9uc2Vuc2U"})
+    assert (cursor.status_code, cursor.json()["code"]) == (422, "invalid_cursor")
+    missing = staff.post("/operations/work-orders/WO-999999/complete", json={"notes": "x"})
+    assert missing.status_code == 404
+    request_id = submit(resident, PARCEL).json()["request_id"]
+    order = {"request_id": request_id, "action": "notify", "parameters": {"subject": "s"}}
+    wrong = staff.post("/execute", json=order)
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid")
+    for answer in (refused, cursor, missing, wrong):
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "ray" not in answer.text.lower()
+
+
+def test_concurrent_residents_get_each_their_own(graph: Graph) -> None:
+    def one(number: int) -> tuple[str, dict[str, Any]]:
+        with graph.client(Role.RESIDENT, f"RES_B_{number}") as client:
+            return f"RES_B_{number}", submit(client, f"unit {number}: the kitchen tap drips").json()
+
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(one, range(48)))
+    assert [request["resident_id"] for _, request in answers] == [resident for resident, _ in answers]
+    assert all(f"unit {number}:" in request["message_text"] for number, (_, request) in enumerate(answers))
+    assert not {request["status"] for _, request in answers} & PENDING
+
+
+def test_the_ray_dashboard_wants_a_token(graph: Graph) -> None:
+    answer = httpx.get(f"http://127.0.0.1:{graph.dashboard_port}/api/jobs/", timeout=10)
+    assert answer.status_code in (401, 403)
+
+
+def test_nothing_acknowledged_is_lost_when_a_replica_and_then_everything_is_killed(graph: Graph) -> None:
+    acknowledged: list[str] = []
+
+    def one(number: int) -> None:
+        with graph.client(Role.RESIDENT, f"RES_C_{number}") as client:
+            try:
+                answer = submit(client, f"the heating in my room {number} is off", wait_s=number % 2)
+            except httpx.TransportError:
+                return
+            if answer.status_code in (201, 202):
+                acknowledged.append(answer.json()["request_id"])
+
+    with ThreadPoolExecutor(8) as pool:
+        submissions = [pool.submit(one, number) for number in range(20)]
+        time.sleep(0.15)
+        for replica in graph.replicas("AIProcessing"):
+            replica.kill()
+        time.sleep(1.0)
+        graph.kill()
+        for submission in submissions:
+            submission.result()
+    assert acknowledged
+    graph.start()
+    with graph.client(Role.STAFF, "sam") as staff:
+        for request_id in acknowledged:
+            until(staff, request_id, lambda one: one.get("status", "Processing") not in PENDING, within_s=120)
+
+
+def test_a_stop_leaves_nothing_behind(graph: Graph) -> None:
+    assert graph.process is not None
+    bystander = psutil.Process()
+    assert graph.stop() == []
+    assert graph.process.returncode == 0
+    assert bystander.is_running()
+
+
+def test_a_taken_port_is_told(graph: Graph) -> None:
+    import socket
+    import subprocess
+    import sys
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "aam", "run", "--http-port", port]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert port in result.stderr
+    assert "--http-port" in result.stderr
+    assert "Traceback" not in result.stderr
