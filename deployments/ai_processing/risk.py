@@ -105,18 +105,23 @@ class RiskModel:
         if not items:
             return []
         rows = matrix(items, classifications)
-        probabilities = self.probabilities(rows)
+        data = xgboost.DMatrix(rows, nthread=1)
+        probabilities = self._probabilities(data)
         scores = combined_score(probabilities, self._weights)
-        factors = self._factors(rows, probabilities)
+        factors = self._factors(rows, data, probabilities)
         return [self._risk(*parts) for parts in zip(probabilities.tolist(), scores.tolist(), factors, strict=True)]
 
     def probabilities(self, rows: npt.NDArray[np.float32]) -> Floats:
         """Calibrated probabilities of shape (n, 3), in the order of `TARGETS`, for features of shape (n, k)."""
-        data = xgboost.DMatrix(rows, nthread=1)
+        return self._probabilities(xgboost.DMatrix(rows, nthread=1))
+
+    def _probabilities(self, data: xgboost.DMatrix) -> Floats:
         margins = [self._boosters[target].predict(data, output_margin=True) for target in TARGETS]
         return calibrate(np.stack(margins, axis=1), self._weights)
 
-    def _factors(self, rows: npt.NDArray[np.float32], probabilities: Floats) -> list[tuple[RiskFactor, ...]]:
+    def _factors(
+        self, rows: npt.NDArray[np.float32], data: xgboost.DMatrix, probabilities: Floats
+    ) -> list[tuple[RiskFactor, ...]]:
         """Exact TreeSHAP values (Lundberg 2018) of the target that moves each request's score most."""
         deciding = decisive_target(probabilities, self._weights)
         found: list[tuple[RiskFactor, ...]] = [()] * len(rows)
@@ -124,8 +129,8 @@ class RiskModel:
             (chosen,) = np.nonzero(deciding == index)
             if not len(chosen):
                 continue
-            data = xgboost.DMatrix(rows[chosen], nthread=1)
-            contributions = self._boosters[target].predict(data, pred_contribs=True)[:, :-1]
+            part = data if len(chosen) == len(rows) else data.slice(chosen.tolist())
+            contributions = self._boosters[target].predict(part, pred_contribs=True)[:, :-1]
             scaled = contributions * self._weights.slopes[index]
             for position, factors in zip(chosen.tolist(), top_factors(rows[chosen], scaled), strict=True):
                 found[position] = factors
