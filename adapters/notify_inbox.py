@@ -60,6 +60,16 @@ class InboxNotifier:
         next_cursor = encode_cursor(_LIST, recipient, (shown[-1][0],)) if len(rows) > limit else None
         return Page(tuple(map(_delivered, shown)), next_cursor)
 
+    async def find_sent(self, notification_id: str) -> DeliveredNotification | None:
+        """One message that was sent, or None."""
+        number = parse_number(notification_id, _PREFIX)
+        row = self._database.read(
+            lambda connection: connection.execute(
+                f"SELECT {_COLUMNS} FROM notifications WHERE number = ?", (number,)
+            ).fetchone()
+        )
+        return None if row is None else _delivered(row)
+
     async def acknowledge(self, notification_id: str, *, by: str, now: datetime) -> DeliveredNotification:
         """Note who took an alert; the first one stays. Raises `NotFound`."""
 

@@ -72,7 +72,7 @@ class OidcTokens:
             )
         except jwt.PyJWKClientConnectionError:
             raise Unavailable("The issuer's keys can't be had.") from None
-        except (jwt.InvalidTokenError, jwt.PyJWKClientError):
+        except jwt.PyJWTError:
             raise Unauthenticated("The token is not valid.") from None
         return principal_from(claims)
 

@@ -68,7 +68,7 @@ def serve_ingress(settings: Settings, urls: dict[str, str], gather: bool) -> Fas
             held.append(await stack.enter_async_context(request_management(settings, *peers)))
             yield
 
-    app = build_api(lambda: held[0], settings.body_limit_bytes)
+    app = build_api(lambda: held[0], settings)
     app.router.lifespan_context = lifespan
     return app
 

@@ -56,7 +56,7 @@ async def table() -> str:
         store = build.request_store(settings.model_copy(update={"state_dir": Path(folder)}))
 
         async def create(count: int) -> None:
-            changes = [lifecycle.open_record(_record(text), now) for text in texts[:count]]
+            changes = [lifecycle.open_record(_record(text), "bench", now) for text in texts[:count]]
             await asyncio.gather(*(store.create(change.record, change.events) for change in changes))
 
         stages = {"embed (part of assess)": embed, "assess": assess, "resolve": resolve, "store, durably": create}

@@ -18,7 +18,7 @@ class JobParameters(Contract):
     steps: tuple[str, ...] = Field(default=(), max_length=50)
     building_id: str | None = None
     unit: str | None = None
-    instructions: str | None = Field(default=None, max_length=4000)
+    instructions: str | None = Field(default=None, max_length=8000)
     """What the crew must know: the resident's words and wishes for the visit."""
     cost_limit_usd: Dollars = 0.0
     """The most that was agreed to; the crew asks before it spends more."""

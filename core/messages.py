@@ -4,7 +4,7 @@ Both handle calls take a list and answer with a list of the same length and orde
 `ItemFailure` in its place, never the batch's.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -41,6 +41,9 @@ class ItemFailure(Contract):
     """The stable code of an error in `core.errors`."""
     detail: str
     """One sentence that may be shown."""
+    safety_rule: str | None = None
+    """The life-safety rule that fires on the message, which is known although the rest is not."""
+    safety_advice: str | None = None
 
 
 class PastRequest(Contract):
@@ -79,7 +82,7 @@ class AssessItem(Contract):
     category: Category | None = None
     """As chosen by the writer; takes the place of the model's."""
     urgency: Urgency | None = None
-    """As chosen by the writer; it can raise the model's urgency and never lower a safety rule's."""
+    """As chosen by the writer; it takes the place of the model's, but never lowers an Emergency."""
     intent: Intent | None = None
     history: tuple[PastRequest, ...] = ()
     """The resident's requests of the last 180 days, newest first, without this one."""
@@ -98,7 +101,9 @@ class Assessment(Contract):
 class Workload(Contract):
     """Work that is approved or in progress and not done, by crew and urgency."""
 
-    open_by_crew: dict[Crew, dict[Urgency, int]] = Field(default_factory=dict[Crew, dict[Urgency, int]])
+    open_by_crew: dict[Crew, dict[Urgency, Annotated[int, Field(ge=0, le=500)]]] = Field(
+        default_factory=dict[Crew, dict[Urgency, Annotated[int, Field(ge=0, le=500)]]]
+    )
 
 
 class ResolveItem(Contract):

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     """The buildings' time zone (IANA): when shifts begin and quiet hours end."""
     waiting_refresh_s: float = Field(default=30.0, gt=0)
     """How often the waiting times of the crews are brought up to date with the backlog."""
+    concurrent_calls: int = Field(default=400, ge=1)
+    """Calls that one ingress replica takes at once; more are answered 429."""
     body_limit_bytes: int = Field(default=262_144, ge=1024)
 
     @property

@@ -12,7 +12,7 @@ from core.request import Classification, Risk
 from deployments.ai_processing.cascade import DEADLINE_S, Cascade
 from deployments.ai_processing.issues import find_issues, split_clauses
 from deployments.ai_processing.merger import Local, Merger, raise_to_rule
-from deployments.ai_processing.safety import SafetyScreen
+from deployments.ai_processing.safety import SafetyFinding, SafetyScreen
 from deployments.ai_processing.text import TextModel
 
 _log = logging.getLogger(__name__)
@@ -60,14 +60,15 @@ class Assessor:
     async def assess(self, items: Sequence[AssessItem]) -> list[Assessment | ItemFailure]:
         """One result for each item, in order; what is wrong with one item is that item's failure alone."""
         failures: Failures = {}
-        local, classified = await self._understand(items, failures)
+        findings = self._screen_all([item.message_text for item in items])
+        local, classified = await self._understand(items, findings, failures)
 
         def predict(places: Sequence[int]) -> list[Risk]:
             return self._risk_model.predict([items[p] for p in places], [classified[p] for p in places])
 
         risks = _attempt(predict, list(classified), failures)
         return [
-            failures[place]
+            self._with_finding(failures[place], findings[place])
             if place in failures
             else Assessment(classification=classified[place], risk=risks[place], embedding=local[place].embedding)
             for place in range(len(items))
@@ -77,11 +78,22 @@ class Assessor:
         """As `assess`, without risk."""
         failures: Failures = {}
         now = datetime.now(UTC)
-        _, classified = await self._understand([AssessItem(message_text=text, at=now) for text in texts], failures)
+        items = [AssessItem(message_text=text, at=now) for text in texts]
+        _, classified = await self._understand(items, self._screen_all(texts), failures)
         return [failures[place] if place in failures else classified[place] for place in range(len(texts))]
 
+    def _screen_all(self, texts: Sequence[str]) -> list[SafetyFinding | None]:
+        """The screen, before any model: what it finds is known whatever fails afterwards."""
+        return [self._screen.screen(text.strip()) for text in texts]
+
+    def _with_finding(self, failure: ItemFailure, finding: SafetyFinding | None) -> ItemFailure:
+        if finding is None:
+            return failure
+        known = {"safety_rule": finding.rule_id, "safety_advice": self._merger.advice_for(finding)}
+        return failure.model_copy(update=known)
+
     async def _understand(
-        self, items: Sequence[AssessItem], failures: Failures
+        self, items: Sequence[AssessItem], findings: Sequence[SafetyFinding | None], failures: Failures
     ) -> tuple[dict[int, Local], dict[int, Classification]]:
         """What each sound item is by itself, and its classification, by place."""
         texts = [item.message_text.strip() for item in items]
@@ -90,7 +102,11 @@ class Assessor:
         )
         sound = [place for place in range(len(texts)) if place not in failures]
         # On the event loop: a thread of its own costs more than it frees, since a replica has about one core.
-        local = _attempt(lambda places: self._look_at([texts[place] for place in places]), sound, failures)
+        local = _attempt(
+            lambda places: self._look_at([texts[place] for place in places], [findings[place] for place in places]),
+            sound,
+            failures,
+        )
         confidences = [self._merger.local_confidence(each, items[place]) for place, each in local.items()]
         opinions = await self.cascade.second_opinions([each.text for each in local.values()], confidences)
         return local, {
@@ -98,7 +114,7 @@ class Assessor:
             for (place, each), opinion in zip(local.items(), opinions, strict=True)
         }
 
-    def _look_at(self, texts: Sequence[str]) -> list[Local]:
+    def _look_at(self, texts: Sequence[str], findings: Sequence[SafetyFinding | None]) -> list[Local]:
         """What this service makes of each text by itself; messages and clauses share one embedding batch."""
         clauses = [split_clauses(text) for text in texts]
         every = [*texts, *(clause.text for each in clauses for clause in each)]
@@ -113,7 +129,7 @@ class Assessor:
                     text=text,
                     embedding=vectors[place],
                     prediction=predictions[place],
-                    finding=self._screen.screen(text),
+                    finding=findings[place],
                     issues=tuple(raise_to_rule(issue, self._screen.screen(issue.text)) for issue in issues),
                 )
             )

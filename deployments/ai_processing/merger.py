@@ -70,12 +70,13 @@ class Merger:
             source=_source(local, item, opinion),
             emergency=emergency,
             safety_rule=local.finding.rule_id if local.finding else None,
-            safety_advice=self._advice(local.finding) if emergency else None,
+            safety_advice=self.advice_for(local.finding) if emergency else None,
             issues=labels.issues,
             model_version=self.version if opinion is None else f"{self.version}/{opinion.model_version}",
         )
 
-    def _advice(self, finding: SafetyFinding | None) -> str | None:
+    def advice_for(self, finding: SafetyFinding | None) -> str | None:
+        """What to do now where this rule fired, or in any other emergency."""
         default = self.advice.get(DEFAULT_ADVICE)
         return self.advice.get(finding.rule_id, default) if finding else default
 
@@ -124,11 +125,13 @@ def _apply_writer(labels: Labels, item: AssessItem, prediction: TextPrediction) 
         certainty.pop("trade", None)
     elif "opinion" not in certainty:
         certainty["trade"] = prediction.trade_probabilities[trade]
+    # A form's default must not put out an alarm: an emergency stays one, whoever saw it.
+    alarmed = labels.urgency is Urgency.EMERGENCY
     return replace(
         labels,
         category=category,
         trade=trade,
-        urgency=item.urgency or labels.urgency,
+        urgency=labels.urgency if alarmed else item.urgency or labels.urgency,
         intent=item.intent or labels.intent,
         certainty=certainty,
     )

@@ -58,6 +58,10 @@ class Execution:
         """What was sent."""
         return await self._service.notifications(recipient=recipient, limit=limit, cursor=cursor)
 
+    async def notification(self, notification_id: str) -> DeliveredNotification | None:
+        """One notification."""
+        return await self._service.notification(notification_id)
+
     async def acknowledge(self, notification_id: str, *, by: str) -> DeliveredNotification:
         """Take an alert."""
         return await self._service.acknowledge(notification_id, by=by)

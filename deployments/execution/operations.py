@@ -20,6 +20,10 @@ from deployments.execution.executor import Executor, utc_now
 class Inbox(Notifier, Protocol):
     """A notifier that keeps what it sent until somebody takes it."""
 
+    async def find_sent(self, notification_id: str) -> DeliveredNotification | None:
+        """One message that was sent, or None."""
+        ...
+
     async def acknowledge(self, notification_id: str, *, by: str, now: datetime) -> DeliveredNotification:
         """Note who took an alert; the first one stays. Raises `NotFound`."""
         ...
@@ -150,6 +154,10 @@ class ExecutionService:
     ) -> Page[DeliveredNotification]:
         """What was sent, newest first. Raises `InvalidCursor`."""
         return await self._notifier.sent(recipient=recipient, limit=limit, cursor=cursor)
+
+    async def notification(self, notification_id: str) -> DeliveredNotification | None:
+        """One notification, or None."""
+        return await self._notifier.find_sent(notification_id)
 
     async def acknowledge(self, notification_id: str, by: str) -> DeliveredNotification:
         """Somebody has taken an alert; the first one stays. Raises `NotFound`."""

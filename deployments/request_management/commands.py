@@ -2,7 +2,7 @@
 
 from core.actions import AlertParameters, JobParameters, NotifyParameters
 from core.labels import ActionKind, Role, Status, Urgency
-from core.messages import ActionCall, ExecutionCommand, Resolved
+from core.messages import ActionCall, ExecutionCommand, ItemFailure, Resolved
 from core.record import RequestRecord
 from core.request import Classification, ExecutionId, OptionId, Request, ResolutionOption
 
@@ -53,6 +53,40 @@ def commands_for_decision(
             ),
         )
     return ()
+
+
+def unjudged_alert(record: RequestRecord, failure: ItemFailure) -> ExecutionCommand:
+    """Tell the person on call that nothing could judge a message; an emergency, where the safety screen says so."""
+    if failure.safety_rule is None:
+        return review_alert(record, failure.detail)
+    request = record.request
+    advice = failure.safety_advice or "If anybody is in danger, call 911 now. The person on call has been alerted."
+    return _command(
+        record,
+        "rev",
+        Urgency.EMERGENCY,
+        POLICY,
+        (
+            _alarm(request, f"The safety rule {failure.safety_rule} fires, and the message could not be judged."),
+            _tell_resident(request, "Help is on its way", advice),
+        ),
+    )
+
+
+def emergency_alert(record: RequestRecord, requested_by: str) -> ExecutionCommand:
+    """Tell the person on call that somebody has raised a request to an emergency."""
+    alarm = _alarm(record.request, f"{requested_by} says that it is an emergency.")
+    return _command(record, "alm", Urgency.EMERGENCY, requested_by, (alarm,))
+
+
+def _alarm(request: Request, reason: str) -> ActionCall:
+    alert = AlertParameters(
+        role=Role.STAFF,
+        building_id=request.building_id,
+        subject=f"EMERGENCY in {request.building_id} {request.unit or ''}".strip(),
+        body=f"{reason}\n\n{request.message_text}",
+    )
+    return _call(ActionKind.ALERT_ON_CALL, alert)
 
 
 def review_alert(record: RequestRecord, reason: str) -> ExecutionCommand:
@@ -116,14 +150,15 @@ def _call(action: ActionKind, parameters: JobParameters | AlertParameters | Noti
 
 def _job(request: Request, option: ResolutionOption) -> ActionCall:
     wishes = request.preferences.model_dump(exclude_none=True, exclude_defaults=True) if request.preferences else {}
-    instructions = "\n".join([request.message_text, *(f"{name}: {value}" for name, value in wishes.items())])
+    # The wishes come first: a long message must not push them out.
+    instructions = "\n".join([*(f"{name}: {value}" for name, value in wishes.items()), request.message_text])
     job = JobParameters(
         title=option.title,
         crew=option.crew,
         steps=option.steps,
         building_id=request.building_id,
         unit=request.unit,
-        instructions=instructions[:4000],
+        instructions=instructions,
         cost_limit_usd=option.estimated_cost_usd.p90,
     )
     return _call(option.action, job)

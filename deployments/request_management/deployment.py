@@ -21,7 +21,7 @@ def _api() -> FastAPI:
         replica = cast(RequestManagement, serve.get_replica_context().servable_object)
         return replica.service
 
-    return build_api(service, Settings().body_limit_bytes)
+    return build_api(service, Settings())
 
 
 class RequestManagement:

@@ -17,6 +17,7 @@ from deployments.request_management import lifecycle
 log = logging.getLogger(__name__)
 
 CONFLICT_RETRIES = 8
+OUTCOME_ATTEMPTS = 5
 
 
 async def change_record(
@@ -86,10 +87,20 @@ class OutcomeConsumer:
             try:
                 deliveries = await self._outcomes.receive(max_messages=50, wait_s=5.0, visibility_s=30.0)
                 for delivery in deliveries:
-                    await self._take(delivery)
-            except AppError as error:
-                log.warning("outcomes wait: %s", error.code)
+                    await self._attempt(delivery)
+            except Exception:
+                # Whatever it is, what was not taken becomes visible again.
+                log.exception("taking outcomes failed")
                 await asyncio.sleep(1.0)
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        """Take one message; where that fails, the others are not held up, and after some tries it is set aside."""
+        try:
+            await self._take(delivery)
+        except Exception as error:
+            log.exception("outcome %s was not taken", delivery.message.message_id)
+            if not isinstance(error, Unavailable) and delivery.attempts >= OUTCOME_ATTEMPTS:
+                await self._outcomes.dead_letter(delivery, reason=type(error).__name__)
 
     async def _take(self, delivery: Delivery) -> None:
         try:

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from core.errors import AppError
 from core.ports.store import RequestStore
 from core.record import NextAction, RequestRecord
 from core.settings import Settings
@@ -42,8 +41,9 @@ class Sweeper:
         while True:
             try:
                 claimed = await self.sweep()
-            except AppError as error:
-                log.warning("sweep failed: %s", error.code)
+            except Exception:
+                # Whatever it is, the next sweep may succeed; a sweeper that has ended helps nobody.
+                log.exception("sweep failed")
                 claimed = 0
             if claimed < BATCH:
                 await asyncio.sleep(self._settings.sweep_interval_s)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from core.errors import BrokenInvariant
+from core.errors import BrokenInvariant, ServiceUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -67,11 +67,14 @@ class Gathered(Generic[Item, Result]):
             results = await self._send([item for item, _ in batch])
             if len(results) != len(batch):
                 raise BrokenInvariant(f"{len(batch)} items were sent and {len(results)} results came back.")
-        except Exception as error:
+        except BaseException as error:
+            failure = error if isinstance(error, Exception) else ServiceUnavailable("The call was broken off.")
             for _, future in batch:
                 if not future.done():
-                    future.set_exception(error)
-            return
+                    future.set_exception(failure)
+            if isinstance(error, Exception):
+                return
+            raise
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar, cast
 
+import grpc
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
@@ -49,7 +50,7 @@ async def ask(response: Awaitable[Any], timeout_s: float) -> Any:
         if isinstance(cause, AppError):
             raise cause from None
         raise
-    except (RayError, RayServeException, TimeoutError, ConnectionError) as error:
+    except (RayError, RayServeException, grpc.RpcError, TimeoutError, ConnectionError) as error:
         raise ServiceUnavailable(f"A service does not answer ({type(error).__name__}).") from None
 
 
@@ -174,6 +175,10 @@ class ExecutionHandle:
         """What was sent."""
         response = self._handle.notifications.remote(recipient=recipient, limit=limit, cursor=cursor)
         return await ask(response, LOOKUP_TIMEOUT_S)
+
+    async def notification(self, notification_id: str) -> DeliveredNotification | None:
+        """One notification."""
+        return await ask(self._handle.notification.remote(notification_id), LOOKUP_TIMEOUT_S)
 
     async def acknowledge(self, notification_id: str, by: str) -> DeliveredNotification:
         """Take an alert."""

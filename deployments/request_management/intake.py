@@ -1,6 +1,7 @@
 """Takes a submission: checks who sends it for whom, stores it durably, and starts its pipeline."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -42,7 +43,7 @@ class Intake:
         """
         now = self._clock()
         opening = _opening(principal, submission, request_id, correlation_id, now)
-        change = lifecycle.open_record(opening, now)
+        change = lifecycle.open_record(opening, principal.sub, now)
         # The first lease: should this process die, the sweeper resumes the pipeline when it is over.
         lease_end = now + timedelta(seconds=self._settings.pipeline_lease_s)
         record = change.record.model_copy(update={"next_action": NextAction.PROCESS, "next_action_at": lease_end})
@@ -95,14 +96,23 @@ def _resident(principal: Principal, submission: Submission) -> str:
 
 
 def _home(principal: Principal, submission: Submission, resident_id: str) -> tuple[str, str | None]:
-    """Building and unit, as given or as the resident id `RES_<building>_<unit>` says."""
-    parts = resident_id.split("_")
-    named = parts[1:] if len(parts) == 3 and parts[0] == "RES" else None
+    """Building and unit, as given or as the resident id `RES_<building>_<unit>` says; a resident's are their own."""
+    named = named_home(resident_id)
     building_id = submission.building_id or (named[0] if named else None)
+    unit = submission.unit or (named[1] if named else None)
     if building_id is None:
         raise Invalid("The building can't be told from the resident_id; give the building_id.")
-    if principal.is_resident and named and building_id != named[0]:
-        raise Forbidden("A resident submits for their own building only.")
+    if principal.is_resident:
+        if named and (building_id, unit) != named:
+            raise Forbidden("A resident submits for their own home only.")
+        if not named and principal.buildings is None:
+            raise Forbidden("The token does not say which building is the resident's.")
     if not principal.covers(building_id):
         raise Forbidden("This building is not among yours.")
-    return building_id, submission.unit or (named[1] if named else None)
+    return building_id, unit
+
+
+def named_home(resident_id: str) -> tuple[str, str] | None:
+    """Building and unit of a resident id of the form `RES_<building>_<unit>`, else None."""
+    found = re.fullmatch(r"RES_(.+)_([^_]+)", resident_id)
+    return (found[1], found[2]) if found else None

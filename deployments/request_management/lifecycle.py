@@ -5,12 +5,12 @@ Each returns a `Change` or raises an error of `core.errors`; nothing here reads 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.errors import Forbidden, UnknownOption, WrongState
-from core.labels import ApprovalTier, Category, ExecutionStatus, Status, Urgency
-from core.messages import ExecutionCommand, ExecutionOutcome, Resolved
+from core.labels import ApprovalTier, Category, ExecutionStatus, Intent, Status, Urgency
+from core.messages import ExecutionCommand, ExecutionOutcome, ItemFailure, Resolved
 from core.record import NextAction, RequestRecord
 from core.request import (
     Approval,
@@ -23,9 +23,16 @@ from core.request import (
     Risk,
 )
 from core.status import ENDED, require_legal
-from deployments.request_management.commands import commands_for_decision, option_command, review_alert
+from deployments.request_management.commands import (
+    commands_for_decision,
+    emergency_alert,
+    option_command,
+    review_alert,
+    unjudged_alert,
+)
 
 SYSTEM = "system"
+DISPATCH_GRACE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,8 @@ class _Draft:
     def send(self, commands: Sequence[ExecutionCommand]) -> None:
         if commands:
             self.record_fields["outbox"] = (*self.record.outbox, *commands)
-            self.schedule(NextAction.DISPATCH, self.at)
+            # Whoever made the change sends at once; the sweeper does where that one has died.
+            self.schedule(NextAction.DISPATCH, self.at + DISPATCH_GRACE)
 
     def schedule(self, action: NextAction | None, at: datetime | None) -> None:
         self.record_fields.update(next_action=action, next_action_at=at, attempts=0)
@@ -88,9 +96,9 @@ class _Draft:
         return Change(record, tuple(self.events))
 
 
-def open_record(record: RequestRecord, now: datetime) -> Change:
-    """The first form of a new request: submitted, and in processing from the same moment on."""
-    draft = _Draft(record, now, record.request.resident_id)
+def open_record(record: RequestRecord, actor: str, now: datetime) -> Change:
+    """The first form of a new request: submitted by `actor`, and in processing from the same moment on."""
+    draft = _Draft(record, now, actor)
     draft.tell("submitted", "The message was received.")
     draft.move(Status.PROCESSING, "The message is being looked at.")
     change = draft.done()
@@ -150,14 +158,19 @@ def _decision_sentence(resolved: Resolved) -> str:
     return f"{len(resolved.options)} options are ready to choose from."
 
 
-def give_to_person(record: RequestRecord, code: str, reason: str, now: datetime) -> Change:
-    """The system can't do its part: a person is asked, and told at once since nothing has screened the message."""
+def give_to_person(record: RequestRecord, failure: ItemFailure, now: datetime) -> Change:
+    """The system can't do its part: the person on call is told at once, and what the safety screen found goes along."""
     _require(record, Status.PROCESSING)
     draft = _Draft(record, now, SYSTEM)
     draft.set(needs_attention=True)
     draft.schedule(None, None)
-    draft.move(Status.NEEDS_REVIEW, f"A person will look at it: {reason}", code=code)
-    draft.send((review_alert(record, reason),))
+    draft.move(
+        Status.NEEDS_REVIEW,
+        f"A person will look at it: {failure.detail}",
+        code=failure.code,
+        safety_rule=failure.safety_rule,
+    )
+    draft.send((unjudged_alert(record, failure),))
     return draft.done()
 
 
@@ -216,20 +229,23 @@ def resolve(
 ) -> Change:
     """Say that the matter is done, and what it took."""
     draft = _Draft(record, now, actor)
+    _end(draft, notes, actual_cost_usd, actual_hours)
+    return draft.done()
+
+
+def _end(draft: _Draft, notes: str, actual_cost_usd: float | None = None, actual_hours: float | None = None) -> None:
     note = ResolutionNote(
         resolution_notes=notes,
         actual_cost_usd=actual_cost_usd,
         actual_hours=actual_hours,
-        resolved_by=actor,
-        resolved_at=now,
+        resolved_by=draft.actor,
+        resolved_at=draft.at,
     )
-    sla = record.request.sla
-    late = sla is not None and now > sla.resolution_due_at
+    sla = draft.record.request.sla
     draft.move(Status.RESOLVED, notes, actual_cost_usd=actual_cost_usd, actual_hours=actual_hours)
     draft.set(resolution=note, needs_attention=False)
-    if sla is not None and late:
+    if sla is not None and draft.at > sla.resolution_due_at:
         draft.set(sla=sla.model_copy(update={"breached": True}))
-    return draft.done()
 
 
 def confirm(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
@@ -257,6 +273,7 @@ def cancel(record: RequestRecord, actor: str, comment: str | None, now: datetime
 
 def escalate(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
     """A person is asked to take over."""
+    _require_judged(record)
     draft = _Draft(record, now, actor)
     draft.move(Status.ESCALATED, f"A person was asked to take over.{_quoted(comment)}")
     draft.set(needs_attention=True)
@@ -285,52 +302,91 @@ def amend(
 ) -> Change:
     """A staff member's correction of labels, status or both, with a comment.
 
-    A status that spends money or needs an option can't be set here: it has a call of its own.
+    A status that spends money or needs an option can't be set here: it has a call of its own. While the message is
+    being looked at only a comment may be added, so that nothing keeps it from the safety screen.
     """
     draft = _Draft(record, now, actor)
+    if category is not None or urgency is not None or status is not None:
+        _require_judged(record)
     if category is not None or urgency is not None:
         _correct_labels(draft, category, urgency)
     if status is not None:
-        require_legal(record.request.status, status)
-        if status in (Status.APPROVED, Status.AWAITING_APPROVAL):
-            raise WrongState("Choose an option with select-option and agree to its cost with approve.")
-        if status is Status.AWAITING_SELECTION and not record.request.options:
-            raise WrongState("There are no options to choose from.")
-        draft.move(status, f"Set by staff.{_quoted(comment)}")
-        draft.set(needs_attention=status in (Status.ESCALATED, Status.NEEDS_REVIEW, Status.REOPENED))
-        if record.request.status is Status.PROCESSING:
-            draft.schedule(None, None)
+        _set_status(draft, status, comment)
     elif comment is not None:
         draft.tell("comment", comment)
     return draft.done()
 
 
+def _require_judged(record: RequestRecord) -> None:
+    if record.request.status in (Status.SUBMITTED, Status.PROCESSING):
+        raise WrongState("The message is still being looked at; please try again in a moment.")
+
+
+def _set_status(draft: _Draft, status: Status, comment: str | None) -> None:
+    request = draft.record.request
+    require_legal(draft.status, status)
+    if status in (Status.APPROVED, Status.AWAITING_APPROVAL):
+        raise WrongState("Choose an option with select-option and agree to its cost with approve.")
+    if status is Status.AWAITING_SELECTION:
+        if not request.options:
+            raise WrongState("There are no options to choose from.")
+        draft.set(selected_option_id=None, approval=None)
+    message = f"Set by staff.{_quoted(comment)}"
+    if status is Status.RESOLVED:
+        _end(draft, comment or "Resolved by staff.")
+    else:
+        draft.move(status, message)
+    draft.set(needs_attention=status in (Status.ESCALATED, Status.NEEDS_REVIEW, Status.REOPENED))
+
+
 def _correct_labels(draft: _Draft, category: Category | None, urgency: Urgency | None) -> None:
     before = draft.record.request.classification
-    if before is None:
-        raise WrongState("The request has no labels yet.")
-    after = category or before.category
-    level = urgency or before.urgency
-    draft.set(
-        classification=before.model_copy(
-            update={
-                "category": after,
-                "urgency": level,
-                "trade": before.trade if after is Category.MAINTENANCE else None,
-                "emergency": level is Urgency.EMERGENCY,
-                "source": "user",
-            }
-        )
-    )
+    after = _corrected(before, category, urgency)
+    draft.set(classification=after)
     draft.tell(
         "labels_corrected",
-        f"Corrected to {after}, {level}.",
-        **{"category_before": str(before.category), "urgency_before": str(before.urgency)},
+        f"Corrected to {after.category}, {after.urgency}.",
+        category_before=str(before.category) if before else None,
+        urgency_before=str(before.urgency) if before else None,
     )
+    if after.emergency and not (before and before.emergency) and draft.status not in ENDED:
+        _raise_alarm(draft)
 
 
-def dispatched(record: RequestRecord, sent: Sequence[ExecutionCommand], now: datetime) -> Change:
-    """The queue holds these commands now."""
+def _corrected(before: Classification | None, category: Category | None, urgency: Urgency | None) -> Classification:
+    """The labels after a correction; a message that nothing could judge gets its first ones from the person."""
+    if before is None:
+        if category is None or urgency is None:
+            raise WrongState("The request has no labels yet; give both category and urgency.")
+        before = Classification(
+            category=category,
+            urgency=urgency,
+            intent=Intent.SOLVE_PROBLEM,
+            confidence=1.0,
+            source="user",
+            emergency=False,
+            model_version="none",
+        )
+    kind, level = category or before.category, urgency or before.urgency
+    trade = before.trade if kind is Category.MAINTENANCE else None
+    changes = {"category": kind, "urgency": level, "trade": trade, "source": "user"}
+    return before.model_copy(update={**changes, "emergency": level is Urgency.EMERGENCY})
+
+
+def _raise_alarm(draft: _Draft) -> None:
+    """Somebody has seen that it is an emergency: the person on call is told, and it waits for no selection."""
+    draft.set(needs_attention=True)
+    if draft.status is Status.AWAITING_SELECTION:
+        draft.move(Status.ESCALATED, "It is an emergency after all and waits for no selection.")
+    draft.send((emergency_alert(draft.record, draft.actor),))
+
+
+def dispatched(record: RequestRecord, sent: Sequence[ExecutionCommand], now: datetime) -> Change | None:
+    """The queue holds these commands now; None where that was noted before."""
+    waiting = {command.execution_id for command in record.outbox}
+    sent = [command for command in sent if command.execution_id in waiting]
+    if not sent:
+        return None
     ids = {command.execution_id for command in sent}
     draft = _Draft(record, now, SYSTEM)
     rest = tuple(command for command in record.outbox if command.execution_id not in ids)
@@ -399,17 +455,17 @@ def _outcome_details(outcome: ExecutionOutcome) -> dict[str, str | int | float |
 
 
 def _complete_work(draft: _Draft, outcome: ExecutionOutcome) -> Change:
+    """The job of the selected option ends its request; any other job is only told of."""
     notes = outcome.notes or "The work is done."
-    if draft.status is Status.IN_PROGRESS:
-        return resolve(
-            draft.record,
-            outcome.actor,
-            notes,
-            draft.at,
-            actual_cost_usd=outcome.actual_cost_usd,
-            actual_hours=outcome.actual_hours,
-        )
+    summary = draft.record.request.execution
     draft.tell("work_completed", notes, execution_id=outcome.execution_id)
+    if summary is None or summary.execution_id != outcome.execution_id:
+        return draft.done()
+    if draft.status in (Status.APPROVED, Status.ESCALATED):
+        # The work was done before its dispatch was noted.
+        draft.move(Status.IN_PROGRESS, "The work has started.", execution_id=outcome.execution_id)
+    if draft.status is Status.IN_PROGRESS:
+        _end(draft, notes, outcome.actual_cost_usd, outcome.actual_hours)
     return draft.done()
 
 
@@ -452,9 +508,10 @@ def _quoted(comment: str | None) -> str:
     return f" “{comment}”" if comment else ""
 
 
-def ordered(record: RequestRecord, command: ExecutionCommand, actor: str, now: datetime) -> Change:
-    """Staff or a service gave a command of their own for this request."""
+def ordered(record: RequestRecord, command: ExecutionCommand, cost_usd: float, actor: str, now: datetime) -> Change:
+    """Staff or a service gave a command of their own for this request, which may spend up to `cost_usd`."""
     draft = _Draft(record, now, actor)
+    draft.record_fields["ordered_usd"] = record.ordered_usd + cost_usd
     actions = ", ".join(call.action for call in command.actions)
     draft.tell("execution_queued", "An action was ordered.", execution_id=command.execution_id, actions=actions)
     return draft.done()

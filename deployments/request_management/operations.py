@@ -6,17 +6,19 @@ from datetime import datetime
 from typing import Any
 
 from core.actions import TEMPLATES, JobParameters, NotifyParameters, parse_parameters
-from core.errors import Invalid, NotFound, WrongState
+from core.errors import Invalid, NotFound, UnknownOption, WrongState
 from core.identity import Principal
 from core.labels import ActionKind, ApprovalTier, Crew, ExecutionStatus, Role, Urgency
-from core.messages import ActionCall, Execution, ExecutionCommand, WorkOrder
+from core.messages import ActionCall, Execution, ExecutionCommand, Notification, WorkOrder
 from core.ports.execution import DeliveredNotification
 from core.ports.page import Page
 from core.ports.store import RequestStore
 from core.record import RequestRecord
 from core.request import ExecutionId, ExecutionSummary, OptionId, Request, RequestId, ResolutionOption
+from core.status import ENDED
 from deployments.request_management import access, lifecycle
 from deployments.request_management.dispatch import change_record
+from deployments.request_management.intake import named_home
 from deployments.request_management.lifecycle import ApprovalLimitExceeded
 from deployments.request_management.peers import DecisionSimulation, ExecutionDesk
 from deployments.request_management.schemas import ExecutionOrder, JobCompletion, NotificationOrder
@@ -40,16 +42,22 @@ class Operations:
     async def execute(
         self, principal: Principal, order: ExecutionOrder, execution_id: str, correlation_id: str
     ) -> Execution:
-        """Queue one action for a request, within what may be spent without anybody else's agreement."""
+        """Queue one action for a request, within what may be spent without anybody else's agreement.
+
+        A selected option is carried out as it is recorded, and again only after it could not be; other jobs of one
+        request count together against the caller's limit.
+        """
         access.require_role(principal, access.ANALYSTS)
-        record = await self._store.get(RequestId(order.request_id))
-        request = self._covered(principal, record)
-        urgency = request.classification.urgency if request.classification else Urgency.MEDIUM
-        parameters = parse_parameters(order.action, self._completed(order, request))
-        if order.option_id is not None:
-            _require_agreed(request, order.option_id)
-        elif isinstance(parameters, JobParameters):
-            await self._require_authority(principal, urgency, parameters.cost_limit_usd)
+        record, request = self._covered(principal, await self._store.get(RequestId(order.request_id)))
+        option = _agreed_option(request, order) if order.option_id is not None else None
+        parameters = parse_parameters(order.action, _completed(order, request, option))
+        urgency, cost_usd = _judged_urgency(record), 0.0
+        if isinstance(parameters, JobParameters):
+            if request.status in ENDED:
+                raise WrongState(f"The request is {request.status}; reopen it first.")
+            if option is None:
+                cost_usd = parameters.cost_limit_usd
+                await self._require_authority(principal, urgency, record.ordered_usd + cost_usd)
         command = ExecutionCommand(
             execution_id=ExecutionId(execution_id),
             request_id=request.request_id,
@@ -62,7 +70,9 @@ class Operations:
         execution = await self._execution.enqueue(command)
         now = self._clock()
         await change_record(
-            self._store, request.request_id, lambda current: lifecycle.ordered(current, command, principal.sub, now)
+            self._store,
+            request.request_id,
+            lambda current: lifecycle.ordered(current, command, cost_usd, principal.sub, now),
         )
         return execution
 
@@ -71,6 +81,9 @@ class Operations:
     ) -> Execution:
         """Queue a message to a resident or a staff role."""
         access.require_role(principal, access.ANALYSTS)
+        home = named_home(order.resident_id) if order.resident_id else None
+        if home is not None and not principal.covers(home[0]):
+            raise NotFound("There is no such resident.")
         subject, body = _text(order)
         kind, recipient = (
             ("resident", order.resident_id) if order.resident_id is not None else ("staff_role", order.staff_role)
@@ -146,33 +159,26 @@ class Operations:
     async def notifications(
         self, principal: Principal, recipient: str | None, limit: int, cursor: str | None
     ) -> Page[DeliveredNotification]:
-        """What was sent: to themselves for a resident, to anybody for staff."""
+        """What was sent: to themselves for a resident, to their buildings' people for staff."""
         access.require_role(principal, access.SUBMITTERS)
         whose = principal.sub if principal.is_resident else recipient
-        return await self._execution.notifications(recipient=whose, limit=limit, cursor=cursor)
+        page = await self._execution.notifications(recipient=whose, limit=limit, cursor=cursor)
+        return Page(tuple(sent for sent in page.items if _may_see(principal, sent.notification)), page.next_cursor)
 
     async def acknowledge(self, principal: Principal, notification_id: str) -> DeliveredNotification:
-        """Take an alert."""
+        """Take an alert of one's buildings. Raises `WrongState` for a message that is no alert."""
         access.require_role(principal, access.STAFF)
+        sent = await self._execution.notification(notification_id)
+        if sent is None or not _may_see(principal, sent.notification):
+            raise NotFound("There is no such notification.")
+        if sent.notification.recipient_kind != "on_call":
+            raise WrongState("Only an alert to the person on call can be taken.")
         return await self._execution.acknowledge(notification_id, principal.sub)
 
-    def _covered(self, principal: Principal, record: RequestRecord | None) -> Request:
+    def _covered(self, principal: Principal, record: RequestRecord | None) -> tuple[RequestRecord, Request]:
         if record is None or not principal.covers(record.request.building_id):
             raise NotFound("There is no such request.")
-        return record.request
-
-    def _completed(self, order: ExecutionOrder, request: Request) -> dict[str, Any]:
-        """The parameters with what the request knows, where the caller left it out."""
-        if order.action is ActionKind.ALERT_ON_CALL:
-            return {"role": Role.STAFF, "building_id": request.building_id, **order.parameters}
-        if order.action is ActionKind.NOTIFY:
-            return {"recipient_kind": "resident", "recipient": request.resident_id, **order.parameters}
-        option = request.option(order.option_id) if order.option_id else None
-        completed = {**_job_defaults(request, option), **order.parameters}
-        if option is not None:
-            # The agreed figure stands, whatever the caller says.
-            completed["cost_limit_usd"] = option.estimated_cost_usd.p90
-        return completed
+        return record, record.request
 
     async def _require_authority(self, principal: Principal, urgency: Urgency, cost_usd: float) -> None:
         required = await self._decision.required_tier(urgency, cost_usd)
@@ -187,27 +193,74 @@ def new_execution_id(now: datetime) -> str:
     return f"EXE_{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}_{secrets.token_hex(4)}"
 
 
-def _job_defaults(request: Request, option: ResolutionOption | None) -> dict[str, Any]:
-    """A job as the option, or else the request's labels, describe it."""
-    home = {"building_id": request.building_id, "unit": request.unit, "instructions": request.message_text}
-    if option is not None:
-        return {"title": option.title, "crew": option.crew, "steps": option.steps, **home}
+def _job_defaults(request: Request) -> dict[str, Any]:
+    """A job as the request's labels describe it."""
     labels = request.classification
     if labels is None:
-        return home
+        return {"instructions": request.message_text}
     crew = Crew(labels.trade) if labels.trade is not None else Crew.OFFICE
-    return {"title": f"{labels.category} request {request.request_id}", "crew": crew, **home}
+    title = f"{labels.category} request {request.request_id}"
+    return {"title": title, "crew": crew, "instructions": request.message_text}
 
 
-def _require_agreed(request: Request, option_id: str) -> None:
-    """Only the selected option, with the agreement that it needs, may be carried out."""
-    option = request.option(option_id)
+def _completed(order: ExecutionOrder, request: Request, option: ResolutionOption | None) -> dict[str, Any]:
+    """The parameters with what the request knows; whose home and whose inbox it is are the request's alone."""
+    if order.action is ActionKind.ALERT_ON_CALL:
+        return {"role": Role.STAFF, **order.parameters, "building_id": request.building_id}
+    if order.action is ActionKind.NOTIFY:
+        kind = order.parameters.get("recipient_kind", "resident")
+        recipient = {"recipient": request.resident_id} if kind == "resident" else {}
+        return {**order.parameters, "recipient_kind": kind, **recipient}
+    home = {"building_id": request.building_id, "unit": request.unit}
     if option is None:
-        raise Invalid(f"Request {request.request_id} has no option {option_id[:80]}.")
-    approval = request.approval
+        return {**_job_defaults(request), **order.parameters, **home}
+    agreed = {"title": option.title, "crew": option.crew, "steps": option.steps}
+    return {
+        "instructions": request.message_text,
+        **order.parameters,
+        **home,
+        **agreed,
+        "cost_limit_usd": option.estimated_cost_usd.p90,
+    }
+
+
+def _judged_urgency(record: RequestRecord) -> Urgency:
+    """The urgency that the decision rested on: correcting labels later must not widen anybody's limit."""
+    if record.trace is not None:
+        return Urgency(record.trace.inputs["classification"]["urgency"])
+    labels = record.request.classification
+    return Urgency.MEDIUM if labels is None else min(labels.urgency, Urgency.MEDIUM, key=lambda level: level.rank)
+
+
+def _agreed_option(request: Request, order: ExecutionOrder) -> ResolutionOption:
+    """The selected option, with the agreement that it needs, where it is not carried out already."""
+    option = request.option(order.option_id or "")
+    if option is None:
+        raise UnknownOption(f"Request {request.request_id} has no option {str(order.option_id)[:80]}.")
+    approval, execution = request.approval, request.execution
     agreed = approval is not None and (approval.required is ApprovalTier.NONE or approval.granted_by is not None)
-    if request.selected_option_id != option_id or not agreed:
+    if request.selected_option_id != option.option_id or not agreed:
         raise WrongState("This option is not selected, or its cost is not agreed to yet.")
+    if execution is not None and execution.status is not ExecutionStatus.DEAD_LETTERED:
+        raise WrongState(f"This option is carried out already, by {execution.execution_id}.")
+    if order.action is not option.action:
+        raise Invalid(f"The option's action is {option.action}.")
+    return option
+
+
+def _may_see(principal: Principal, notification: Notification) -> bool:
+    """Residents see what was sent to them; staff what concerns their buildings, or all staff."""
+    if principal.is_resident:
+        return notification.recipient_kind == "resident" and notification.recipient == principal.sub
+    building = _building(notification)
+    return building is None or principal.covers(building)
+
+
+def _building(notification: Notification) -> str | None:
+    if notification.recipient_kind == "on_call":
+        return notification.recipient
+    home = named_home(notification.recipient) if notification.recipient_kind == "resident" else None
+    return home[0] if home else None
 
 
 def _text(order: NotificationOrder) -> tuple[str, str]:

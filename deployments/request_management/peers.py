@@ -114,6 +114,10 @@ class ExecutionDesk(Protocol):
         """What was sent, newest first. Raises `InvalidCursor`."""
         ...
 
+    async def notification(self, notification_id: str) -> DeliveredNotification | None:
+        """One notification, or None."""
+        ...
+
     async def acknowledge(self, notification_id: str, by: str) -> DeliveredNotification:
         """Somebody on call has taken an alert. Raises `NotFound`."""
         ...

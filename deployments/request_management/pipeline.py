@@ -65,14 +65,17 @@ class Pipeline:
 
     async def _run(self, record: RequestRecord) -> RequestRecord:
         if record.attempts > self._settings.pipeline_attempts:
-            return await self._give_to_person(record, "unavailable", "a part of the system does not answer.")
+            outage = ItemFailure(code="unavailable", detail="a part of the system does not answer.")
+            return await self._give_to_person(record, outage)
         give_up_at = self._clock() + timedelta(seconds=self._settings.pipeline_lease_s * 0.8)
         pause_s = 0.5
         while True:
             try:
                 return await self._process(record)
             except VersionConflict:
-                return await self._current(record)
+                record = await self._current(record)
+                if not is_waiting(record):
+                    return record
             except Unavailable:
                 if self._clock() + timedelta(seconds=pause_s) > give_up_at:
                     raise
@@ -80,7 +83,8 @@ class Pipeline:
                 pause_s *= 2
             except AppError as error:
                 log.exception("pipeline of %s failed", record.request.request_id)
-                return await self._give_to_person(record, error.code, "the system could not judge it.")
+                failure = ItemFailure(code=error.code, detail="the system could not judge it.")
+                return await self._give_to_person(record, failure)
 
     async def _process(self, record: RequestRecord) -> RequestRecord:
         request = record.request
@@ -92,20 +96,19 @@ class Pipeline:
         )
         assessment = await self._ai.assess(_assess_item(record, history, building))
         if isinstance(assessment, ItemFailure):
-            return await self._give_to_person(record, assessment.code, assessment.detail)
+            return await self._give_to_person(record, assessment)
         resolved = await self._decision.resolve(
             _resolve_item(record, assessment, history, await self._current_workload())
         )
         if isinstance(resolved, ItemFailure):
-            return await self._give_to_person(record, resolved.code, resolved.detail)
+            labels = assessment.classification
+            known = {"safety_rule": labels.safety_rule, "safety_advice": labels.safety_advice}
+            return await self._give_to_person(record, resolved.model_copy(update=known))
         change = lifecycle.apply_decision(record, assessment.classification, assessment.risk, resolved, self._clock())
         return await self._store_change(record, change)
 
-    async def _give_to_person(self, record: RequestRecord, code: str, reason: str) -> RequestRecord:
-        try:
-            return await self._store_change(record, lifecycle.give_to_person(record, code, reason, self._clock()))
-        except VersionConflict:
-            return await self._current(record)
+    async def _give_to_person(self, record: RequestRecord, failure: ItemFailure) -> RequestRecord:
+        return await self._store_change(record, lifecycle.give_to_person(record, failure, self._clock()))
 
     async def _store_change(self, record: RequestRecord, change: lifecycle.Change) -> RequestRecord:
         await self._store.save(change.record, expected_version=record.request.version, events=change.events)
@@ -114,7 +117,7 @@ class Pipeline:
         return change.record
 
     async def _current(self, record: RequestRecord) -> RequestRecord:
-        """Somebody else decided in the meantime; theirs stands."""
+        """The request as somebody else left it in the meantime."""
         return await self._store.get(record.request.request_id) or record
 
     async def _current_workload(self) -> Workload:

@@ -5,6 +5,7 @@ import contextvars
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 
+from core.errors import AppError
 from core.messages import ServiceHealth
 from core.ports.identity import TokenVerifier
 from core.ports.queue import Queue
@@ -49,6 +50,7 @@ class RequestManagementService:
         self.clock = clock
         self.tokens = tokens
         self._version = version
+        self._store = store
         self._ai, self._decision, self._execution = ai, decision, execution
         dispatcher = Dispatcher(store, executions, clock)
         pipeline = Pipeline(settings, store, ai, decision, dispatcher, clock)
@@ -75,9 +77,7 @@ class RequestManagementService:
 
     async def health(self) -> Health:
         """How each service is; the whole is unhealthy where a part that every request needs is."""
-        own = ServiceHealth(status="healthy", detail="accepting requests", version=self._version)
-        if any(task.done() for task in self._loops):
-            own = ServiceHealth(status="degraded", detail="a background loop has stopped", version=self._version)
+        own = await self._own_health()
         peers = {
             "ai_processing": self._ai.health,
             "decision_simulation": self._decision.health,
@@ -88,6 +88,15 @@ class RequestManagementService:
         states = {health.status for health in services.values()}
         worst = "unhealthy" if "unhealthy" in states else "degraded" if "degraded" in states else "healthy"
         return Health(status=worst, services=services)
+
+    async def _own_health(self) -> ServiceHealth:
+        try:
+            await self._store.workload()
+        except AppError as error:
+            return ServiceHealth(status="unhealthy", detail=error.title, version=self._version)
+        if any(task.done() for task in self._loops):
+            return ServiceHealth(status="degraded", detail="a background loop has stopped", version=self._version)
+        return ServiceHealth(status="healthy", detail="accepting requests", version=self._version)
 
 
 async def _ask(health: Callable[[], Coroutine[None, None, ServiceHealth]]) -> ServiceHealth:

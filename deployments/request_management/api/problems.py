@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from core.errors import AppError, Overloaded, Unavailable
-from deployments.request_management.api.correlation import correlation_id
+from deployments.request_management.api.correlation import HEADER, correlation_id
 
 log = logging.getLogger(__name__)
 
@@ -132,4 +132,6 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem_response(request, 500, "internal_error", "Internal error", "Something went wrong.")
+    # This handler runs outside of the middleware that sets the correlation id on every other answer.
+    headers = {HEADER: correlation_id(request), "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    return problem_response(request, 500, "internal_error", "Internal error", "Something went wrong.", headers=headers)

@@ -97,6 +97,8 @@ async def test_the_writer_has_the_last_word_over_the_model(assessor: Assessor) -
     assert raised.safety_advice == ADVICE["default"]
     lowered = (await assess_one(assessor, "no hot water at all since yesterday", urgency=Urgency.LOW)).classification
     assert (lowered.urgency, lowered.source) == (Urgency.LOW, "user")
+    kept = (await assess_one(assessor, "help the whole place is on fire!!", urgency=Urgency.LOW)).classification
+    assert kept.urgency is Urgency.EMERGENCY
 
 
 async def test_a_chosen_category_brings_a_trade_only_with_maintenance(assessor: Assessor) -> None:
@@ -146,6 +148,17 @@ async def test_what_breaks_the_embedder_fails_alone(
     assert broken.code == "internal_error"
     assert "vector" not in broken.detail
     assert isinstance(last, Assessment)
+
+
+async def test_what_the_screen_found_survives_a_broken_model(
+    real_embedder: OnnxEmbedder, screen: SafetyScreen, text_model: TextModel
+) -> None:
+    moody = MoodyEmbedder(real_embedder)
+    assessor = Assessor(moody, screen, text_model, LengthRisk(), SilentModel(), 0.55, advice=ADVICE)
+    (failure,) = await assessor.assess([item(f"{GAS}, break the embedder")])
+    assert isinstance(failure, ItemFailure)
+    assert failure.safety_rule == "gas-leak"
+    assert failure.safety_advice
 
 
 async def test_what_breaks_the_risk_model_fails_alone(assessor: Assessor) -> None:

@@ -44,7 +44,7 @@ async def service(
 @pytest.fixture
 async def client(settings: Settings, service: RequestManagementService) -> AsyncIterator[Client]:
     """Makes a client for a caller: `client(Role.RESIDENT, "RES_A_101")`, or `client()` for nobody."""
-    application = build_api(lambda: service, settings.body_limit_bytes)
+    application = build_api(lambda: service, settings)
     tokens = LocalTokens(settings.local_key)
     opened: list[httpx.AsyncClient] = []
 

@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 from core.labels import Role
+from deployments.request_management.api.application import build_api
 from tests.deployments.request_management.test_story import EMERGENCY, PARCEL, QUESTION, submit
 
 PROBLEM = {"type", "title", "status", "detail", "instance", "code", "request_id"}
@@ -146,6 +147,93 @@ async def test_submitting_for_somebody_else(resident: httpx.AsyncClient, staff: 
     problem(await staff.post("/requests", json={"message_text": "x"}), 422)
     request = await submit(staff, "the tap drips", resident_id="RES_C_7")
     assert (request["resident_id"], request["building_id"], request["unit"]) == ("RES_C_7", "C", "7")
+
+
+async def test_a_resident_sends_nobody_into_another_home(client: Any, resident: httpx.AsyncClient) -> None:
+    for home in ({"unit": "102"}, {"building_id": "B"}):
+        problem(await resident.post("/requests", json={"message_text": "x", **home}), 403)
+    unnamed = client(Role.RESIDENT, "alice")
+    problem(await unnamed.post("/requests", json={"message_text": "x", "building_id": "B"}), 403)
+    known = client(Role.RESIDENT, "alice", buildings=["B"])
+    request = await submit(known, "the tap drips", building_id="B", unit="7")
+    assert (request["building_id"], request["unit"]) == ("B", "7")
+
+
+async def test_money_cannot_be_spent_around_the_approval(resident: httpx.AsyncClient, staff: httpx.AsyncClient) -> None:
+    request = await submit(resident, PARCEL)
+    job = {"request_id": request["request_id"], "action": "dispatch_work_order"}
+    chosen = request["options"][0]
+    early = await staff.post("/execute", json={**job, "option_id": chosen["option_id"]})
+    problem(early, 409, "wrong_state")
+    problem(await staff.post("/execute", json={**job, "option_id": "made-up"}), 422, "unknown_option")
+    dear = await staff.post("/execute", json={**job, "parameters": {"cost_limit_usd": 4000}})
+    problem(dear, 403, "approval_limit_exceeded")
+    for status in (202, 403):
+        # Each is within the limit; both together are not.
+        split = await staff.post("/execute", json={**job, "parameters": {"cost_limit_usd": 500}})
+        assert split.status_code == status
+    path = f"/requests/{request['request_id']}"
+    assert (await resident.post(f"{path}/select-option", json={"option_id": chosen["option_id"]})).status_code == 200
+    again = await staff.post("/execute", json={**job, "action": chosen["action"], "option_id": chosen["option_id"]})
+    problem(again, 409, "wrong_state")
+
+
+async def test_an_order_stays_in_the_home_of_its_request(resident: httpx.AsyncClient, staff: httpx.AsyncClient) -> None:
+    request_id = (await submit(resident, PARCEL))["request_id"]
+    elsewhere = {"building_id": "B", "unit": "502", "title": "Open the door", "crew": "security"}
+    order = {"request_id": request_id, "action": "create_staff_task", "parameters": elsewhere}
+    execution_id = (await staff.post("/execute", json=order)).json()["execution_id"]
+    for _ in range(100):
+        if (await staff.get(f"/executions/{execution_id}")).json()["status"] == "Succeeded":
+            break
+        await asyncio.sleep(0.05)
+    (job,) = (await staff.get("/operations/work-orders")).json()["items"]
+    assert (job["building_id"], job["unit"], job["title"]) == ("A", "101", "Open the door")
+    message = {"subject": "s", "body": "b", "recipient": "RES_B_1"}
+    sent = await staff.post("/execute", json={"request_id": request_id, "action": "notify", "parameters": message})
+    assert sent.status_code == 202
+    for _ in range(100):
+        items = (await resident.get("/notifications")).json()["items"]
+        if items:
+            break
+        await asyncio.sleep(0.05)
+    assert items[0]["notification"]["recipient"] == "RES_A_101"
+
+
+async def test_messages_and_alerts_stay_in_their_building(client: Any, resident: httpx.AsyncClient) -> None:
+    request_id = (await submit(resident, EMERGENCY))["request_id"]
+    here, elsewhere = client(Role.STAFF, "al", buildings=["A"]), client(Role.STAFF, "bo", buildings=["B"])
+    for _ in range(100):
+        request = (await resident.get(f"/requests/{request_id}")).json()
+        if request["execution"]["status"] == "Succeeded":
+            break
+        await asyncio.sleep(0.05)
+    alert, _, told = (step["external_id"] for step in request["execution"]["steps"])
+    assert (await elsewhere.get("/notifications")).json()["items"] == []
+    problem(await elsewhere.post(f"/notifications/{alert}/acknowledge"), 404)
+    problem(await here.post(f"/notifications/{told}/acknowledge"), 409, "wrong_state")
+    assert (await here.post(f"/notifications/{alert}/acknowledge")).json()["acknowledged_by"] == "al"
+    problem(await elsewhere.post("/notify", json={"resident_id": "RES_A_101", "message": "hi"}), 404)
+
+
+async def test_more_calls_than_can_be_taken_are_told_to_come_back(service: Any, settings: Any) -> None:
+    few = build_api(lambda: service, settings.model_copy(update={"concurrent_calls": 2}))
+    transport = httpx.ASGITransport(few)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver/api/v1") as client:
+        answers = await asyncio.gather(*(client.get("/health") for _ in range(10)))
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert len(refused) < 10
+    problem(refused[0], 429, "overloaded")
+    assert refused[0].headers["Retry-After"] == "1"
+
+
+async def test_a_time_outside_the_calendar_is_not_valid(staff: httpx.AsyncClient) -> None:
+    history = [{"created_at": "0001-01-01T00:00:00+14:00"}]
+    problem(await staff.post("/predict-risk", json={"message_text": "x", "resident_history": history}), 422)
+    workload = {"open_by_crew": {"plumbing": {"High": 10**8}}}
+    question = {"message_text": "x", "category": "Maintenance", "urgency": "High", "workload": workload}
+    problem(await staff.post("/simulate", json=question), 422)
 
 
 async def test_not_waiting_gives_a_place_to_look(resident: httpx.AsyncClient) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import IllegalTransition, Rejected, UnknownOption, WrongState
 from core.labels import ActionKind, ApprovalTier, Category, ExecutionStatus, Status, Urgency
-from core.messages import ExecutionOutcome
+from core.messages import ExecutionOutcome, ItemFailure
 from core.record import NextAction, RequestRecord
 from core.request import Approval, ExecutionId, ExecutionStep, ExecutionSummary
 from core.status import LEGAL
@@ -30,12 +30,13 @@ def needing(tier: ApprovalTier) -> RequestRecord:
 
 
 def test_a_new_request_is_in_processing_at_version_one() -> None:
-    change = lifecycle.open_record(build_record(status=Status.SUBMITTED), NOW)
+    change = lifecycle.open_record(build_record(status=Status.SUBMITTED), "sam", NOW)
     assert change.record.request.status is Status.PROCESSING
     assert change.record.request.version == 1
     assert [event.kind for event in change.events] == ["submitted", "status_changed"]
     assert [event.sequence for event in change.events] == [1, 2]
     assert change.record.last_event == 2
+    assert {event.actor for event in change.events} == {"sam"}
 
 
 def test_a_decision_waits_for_the_resident() -> None:
@@ -61,14 +62,27 @@ def test_an_emergency_acts_at_once_alerting_first() -> None:
         ActionKind.NOTIFY,
     ]
     assert request.execution == ExecutionSummary(execution_id=command.execution_id, status=ExecutionStatus.QUEUED)
-    assert (change.record.next_action, change.record.next_action_at) == (NextAction.DISPATCH, NOW)
+    assert change.record.next_action is NextAction.DISPATCH
+    assert change.record.next_action_at is not None
 
 
 def test_what_cannot_be_judged_reaches_a_person_on_call() -> None:
-    change = lifecycle.give_to_person(at(Status.PROCESSING), "unavailable", "a part does not answer.", NOW)
+    failure = ItemFailure(code="unavailable", detail="a part does not answer.")
+    change = lifecycle.give_to_person(at(Status.PROCESSING), failure, NOW)
     assert change.record.request.status is Status.NEEDS_REVIEW
     assert change.record.request.needs_attention
-    assert change.record.outbox[0].actions[0].action is ActionKind.ALERT_ON_CALL
+    (command,) = change.record.outbox
+    assert [call.action for call in command.actions] == [ActionKind.ALERT_ON_CALL]
+    assert command.urgency is Urgency.HIGH
+
+
+def test_what_the_safety_screen_found_is_not_lost_with_the_rest() -> None:
+    failure = ItemFailure(code="broken_invariant", detail="it failed.", safety_rule="gas-leak", safety_advice="Go out.")
+    change = lifecycle.give_to_person(at(Status.PROCESSING), failure, NOW)
+    (command,) = change.record.outbox
+    assert command.urgency is Urgency.EMERGENCY
+    assert "gas-leak" in command.actions[0].parameters["body"]
+    assert command.actions[1].parameters["body"] == "Go out."
 
 
 def test_a_free_option_is_carried_out_when_it_is_chosen() -> None:
@@ -130,7 +144,8 @@ def test_staff_move_a_request_only_along_the_arrows(current: Status, wanted: Sta
     except IllegalTransition:
         assert wanted not in LEGAL[current]
     except WrongState:
-        assert wanted in (Status.APPROVED, Status.AWAITING_APPROVAL)
+        unjudged = current in (Status.SUBMITTED, Status.PROCESSING)
+        assert unjudged or wanted in (Status.APPROVED, Status.AWAITING_APPROVAL)
     else:
         assert wanted in LEGAL[current]
         assert change.record.request.status is wanted
@@ -146,9 +161,48 @@ def test_a_correction_of_labels_is_told_and_kept_as_the_users() -> None:
     assert change.events[0].details == {"category_before": "Maintenance", "urgency_before": "High"}
 
 
+def test_an_emergency_that_staff_see_alerts_and_waits_for_no_selection() -> None:
+    change = lifecycle.amend(at(Status.AWAITING_SELECTION), "sam", NOW, urgency=Urgency.EMERGENCY)
+    assert change.record.request.status is Status.ESCALATED
+    assert change.record.request.needs_attention
+    (command,) = change.record.outbox
+    assert command.urgency is Urgency.EMERGENCY
+    assert command.actions[0].action is ActionKind.ALERT_ON_CALL
+
+
+def test_a_person_labels_what_nothing_could_judge() -> None:
+    record = at(Status.NEEDS_REVIEW, classification=None)
+    with pytest.raises(WrongState, match="both"):
+        lifecycle.amend(record, "sam", NOW, urgency=Urgency.LOW)
+    change = lifecycle.amend(record, "sam", NOW, category=Category.BILLING, urgency=Urgency.LOW)
+    labels = change.record.request.classification
+    assert labels is not None
+    assert (labels.category, labels.urgency, labels.source) == (Category.BILLING, Urgency.LOW, "user")
+
+
+@pytest.mark.parametrize("status", [Status.ESCALATED, Status.NEEDS_REVIEW, Status.ANSWERED])
+def test_nothing_takes_a_message_away_from_the_safety_screen(status: Status) -> None:
+    for step in (
+        lambda record: lifecycle.amend(record, "sam", NOW, status=status),
+        lambda record: lifecycle.escalate(record, "RES_A_101", None, NOW),
+    ):
+        with pytest.raises(WrongState, match="being looked at"):
+            step(at(Status.PROCESSING))
+
+
+def test_a_resolution_set_by_staff_is_a_whole_one() -> None:
+    request = lifecycle.amend(
+        at(Status.IN_PROGRESS), "sam", NOW, status=Status.RESOLVED, comment="fixed"
+    ).record.request
+    assert request.resolution is not None
+    assert (request.resolution.resolution_notes, request.resolution.resolved_by) == ("fixed", "sam")
+
+
 def test_work_in_progress_begins_when_the_queue_has_it() -> None:
     chosen = lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-1", "RES_A_101", NOW).record
     change = lifecycle.dispatched(chosen, chosen.outbox, NOW)
+    assert change is not None
+    assert lifecycle.dispatched(change.record, chosen.outbox, NOW) is None
     assert change.record.outbox == ()
     assert change.record.next_action is None
     assert change.record.request.status is Status.IN_PROGRESS
@@ -178,7 +232,7 @@ def outcome(record: RequestRecord, kind: str) -> ExecutionOutcome:
 
 def in_progress() -> RequestRecord:
     chosen = lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-1", "RES_A_101", NOW).record
-    return lifecycle.dispatched(chosen, chosen.outbox, NOW).record
+    return taken(lifecycle.dispatched(chosen, chosen.outbox, NOW))
 
 
 def taken(change: Change | None) -> RequestRecord:
@@ -224,6 +278,21 @@ def test_a_closed_job_resolves_its_request_with_what_it_really_took() -> None:
     assert after.request.resolution.actual_cost_usd == 80.0
 
 
+def test_another_job_of_the_request_does_not_end_it() -> None:
+    record = in_progress()
+    other = outcome(record, "work_completed").model_copy(update={"execution_id": ExecutionId("EXE_other")})
+    after = taken(lifecycle.apply_outcome(record, other, "n1", NOW))
+    assert after.request.status is Status.IN_PROGRESS
+
+
+def test_a_job_that_is_done_before_its_dispatch_was_noted_ends_its_request() -> None:
+    chosen = lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-1", "RES_A_101", NOW).record
+    after = taken(lifecycle.apply_outcome(chosen, outcome(chosen, "work_completed"), "n1", NOW))
+    assert after.request.status is Status.RESOLVED
+    noted = taken(lifecycle.dispatched(after, chosen.outbox, NOW))
+    assert noted.request.status is Status.RESOLVED
+
+
 def test_a_resolution_after_its_target_is_a_breach() -> None:
     record = in_progress()
     assert record.request.sla is not None
@@ -259,6 +328,8 @@ def test_whatever_is_tried_in_whatever_order_the_story_stays_whole(tier: Approva
         try:
             change = STEPS[name](record)
         except Rejected:
+            continue
+        if change is None:
             continue
         record = change.record
         assert record.request.version == before.request.version + 1
