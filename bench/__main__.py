@@ -13,7 +13,7 @@ from bench.load import Figures, Send, measure, sample_messages
 from bench.topologies import as_microservices, in_one_process, on_ray
 
 RESULTS = Path(__file__).resolve().parent / "results"
-SECONDS = 8.0
+SECONDS = 15.0
 WARM_UP_S = 5.0
 CLIENTS = (1, 32)
 

@@ -46,7 +46,7 @@ def allowed_in(file: Path) -> set[str]:
     if "api" in parts:
         return allowed | {"fastapi", "starlette", "fastapi_offline"}
     if file.name in ("deployment.py", "handles.py"):
-        return allowed | {"ray", "adapters", "fastapi"}
+        return allowed | {"ray", "grpc", "adapters", "fastapi"}
     return allowed
 
 

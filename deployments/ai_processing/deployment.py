@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters import build
+from core.correlation import configure_logging
 from core.messages import AssessItem, Assessment, ItemFailure, ServiceHealth
 from core.settings import Settings
 from deployments.ai_processing.assessor import Assessor
@@ -18,6 +19,7 @@ class AIProcessing:
     """One replica: the embedder, the safety screen, the text heads and the risk model."""
 
     def __init__(self, settings: Settings) -> None:
+        configure_logging()
         self._embedder = build.embedder(settings)
         text = build.text_arrays(settings)
         risk = RiskModel(build.risk_artefact(settings))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from adapters import build
+from core.correlation import configure_logging
 from core.labels import ApprovalTier, Category, Role, Urgency
 from core.messages import (
     ItemFailure,
@@ -27,6 +28,7 @@ class DecisionSimulation:
     """One replica. The waiting times are brought up to date beside the calls, and each call reads the newest."""
 
     def __init__(self, settings: Settings) -> None:
+        configure_logging()
         self._knowledge = build.knowledge(settings)
         self._rules = self._knowledge.rules
         self._waiting = WaitingTimes(self._rules, ZoneInfo(settings.time_zone))

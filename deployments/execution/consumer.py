@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from core.correlation import set_correlation
 from core.envelopes import unwrap_command
 from core.errors import Conflict, Invalid, Unavailable
 from core.labels import ExecutionStatus
@@ -159,6 +160,7 @@ class Consumer:
             del self._last_of_lane[lane]
 
     async def _work(self, delivery: Delivery, command: ExecutionCommand, earlier: asyncio.Task[None] | None) -> None:
+        set_correlation(command.correlation_id)
         async with self._kept_hidden(delivery):
             if earlier is not None:
                 await asyncio.wait({earlier})

@@ -1,6 +1,7 @@
 """Execution on Ray Serve: a consumer of the queue that also answers questions about what it did."""
 
 from adapters import build
+from core.correlation import configure_logging
 from core.messages import Execution as ExecutionView
 from core.messages import ExecutionCommand, ServiceHealth, WorkOrder
 from core.ports.execution import DeliveredNotification
@@ -14,6 +15,7 @@ class Execution:
     """One replica: the service and its consumer."""
 
     def __init__(self, settings: Settings) -> None:
+        configure_logging()
         desk, notifier = build.operations_desk(settings)
         self._service = ExecutionService(
             log=build.execution_log(settings),
@@ -45,11 +47,23 @@ class Execution:
         return await self._service.work_order(work_order_id)
 
     async def complete_work_order(
-        self, work_order_id: str, *, by: str, notes: str, actual_cost_usd: float | None, actual_hours: float | None
+        self,
+        work_order_id: str,
+        *,
+        by: str,
+        notes: str,
+        actual_cost_usd: float | None,
+        actual_hours: float | None,
+        correlation_id: str | None,
     ) -> WorkOrder:
         """Close a job."""
         return await self._service.complete_work_order(
-            work_order_id, by=by, notes=notes, actual_cost_usd=actual_cost_usd, actual_hours=actual_hours
+            work_order_id,
+            by=by,
+            notes=notes,
+            actual_cost_usd=actual_cost_usd,
+            actual_hours=actual_hours,
+            correlation_id=correlation_id,
         )
 
     async def notifications(

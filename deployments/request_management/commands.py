@@ -1,6 +1,7 @@
 """The commands that a decision or a selection gives to Execution."""
 
 from core.actions import AlertParameters, JobParameters, NotifyParameters
+from core.correlation import current_correlation
 from core.labels import ActionKind, Role, Status, Urgency
 from core.messages import ActionCall, ExecutionCommand, ItemFailure, Resolved
 from core.record import RequestRecord
@@ -139,7 +140,7 @@ def _command(
         option_id=option_id,
         urgency=urgency,
         actions=actions,
-        correlation_id=record.correlation_id,
+        correlation_id=current_correlation() or record.correlation_id,
         requested_by=requested_by,
     )
 

@@ -10,6 +10,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from adapters import build
+from core.correlation import configure_logging
 from core.settings import Settings
 from deployments.request_management.api.application import build_api
 from deployments.request_management.handles import AIProcessingHandle, DecisionSimulationHandle, ExecutionHandle
@@ -34,6 +35,7 @@ class RequestManagement:
         decision: DeploymentHandle[Any],
         execution: DeploymentHandle[Any],
     ) -> None:
+        configure_logging()
         self._adapters = (build.request_store(settings), build.execution_queue(settings), build.outcome_queue(settings))
         store, executions, outcomes = self._adapters
         self.service = RequestManagementService(

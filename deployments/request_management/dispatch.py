@@ -1,11 +1,11 @@
 """Hands the commands of an item's outbox to the queue, and takes the news that comes back."""
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from core.correlation import detached_context, set_correlation
 from core.envelopes import unwrap_outcome, wrap_command
 from core.errors import AppError, Invalid, NotFound, Unavailable, VersionConflict
 from core.ports.queue import Delivery, Queue
@@ -53,7 +53,7 @@ class Dispatcher:
 
     def start(self, record: RequestRecord) -> None:
         """Send in the background; what fails here the sweeper does again."""
-        task = asyncio.get_running_loop().create_task(self._attempt(record), context=contextvars.Context())
+        task = asyncio.get_running_loop().create_task(self._attempt(record), context=detached_context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -95,6 +95,7 @@ class OutcomeConsumer:
 
     async def _attempt(self, delivery: Delivery) -> None:
         """Take one message; where that fails, the others are not held up, and after some tries it is set aside."""
+        set_correlation(delivery.message.correlation_id)
         try:
             await self._take(delivery)
         except Exception as error:

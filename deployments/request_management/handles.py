@@ -12,6 +12,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from core.correlation import current_correlation
 from core.errors import AppError, ServiceUnavailable
 from core.labels import ApprovalTier, Category, Role, Urgency
 from core.messages import (
@@ -165,7 +166,12 @@ class ExecutionHandle:
     ) -> WorkOrder:
         """Close a job."""
         response = self._handle.complete_work_order.remote(
-            work_order_id, by=by, notes=notes, actual_cost_usd=actual_cost_usd, actual_hours=actual_hours
+            work_order_id,
+            by=by,
+            notes=notes,
+            actual_cost_usd=actual_cost_usd,
+            actual_hours=actual_hours,
+            correlation_id=current_correlation(),
         )
         return await ask(response, LOOKUP_TIMEOUT_S)
 

@@ -1,11 +1,11 @@
 """Carries one stored request from its message to its decision: assess, resolve, store."""
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 
+from core.correlation import detached_context, set_correlation
 from core.errors import AppError, Unavailable, VersionConflict
 from core.labels import Status
 from core.messages import AssessItem, Assessment, BuildingFacts, ItemFailure, PastRequest, ResolveItem, Workload
@@ -64,6 +64,7 @@ class Pipeline:
             log.warning("pipeline of %s left for the sweeper: %s", request_id, type(done.exception()).__name__)
 
     async def _run(self, record: RequestRecord) -> RequestRecord:
+        set_correlation(record.correlation_id)
         if record.attempts > self._settings.pipeline_attempts:
             outage = ItemFailure(code="unavailable", detail="a part of the system does not answer.")
             return await self._give_to_person(record, outage)
@@ -128,8 +129,8 @@ class Pipeline:
 
 
 def detached(work: Coroutine[None, None, RequestRecord]) -> asyncio.Task[RequestRecord]:
-    """A task without the caller's context: Serve cancels what hangs on a request's context when its client leaves."""
-    return asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+    """A task that goes on when the caller's client leaves."""
+    return asyncio.get_running_loop().create_task(work, context=detached_context())
 
 
 def is_waiting(record: RequestRecord) -> bool:

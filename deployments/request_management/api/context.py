@@ -1,7 +1,6 @@
 """What a route needs of its call: the service, the caller, and the conventions of the contract's headers."""
 
 import asyncio
-import contextvars
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from fastapi import Depends, Header, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
+from core.correlation import detached_context
 from core.errors import Unauthenticated
 from core.identity import Principal
 from core.ports.store import StoredAnswer
@@ -117,7 +117,7 @@ async def _to_the_end(work: Awaitable[T]) -> T:
     async def run() -> T:
         return await work
 
-    return await asyncio.shield(asyncio.get_running_loop().create_task(run(), context=contextvars.Context()))
+    return await asyncio.shield(asyncio.get_running_loop().create_task(run(), context=detached_context()))
 
 
 def _response(answer: StoredAnswer) -> Response:

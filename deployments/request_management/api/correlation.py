@@ -7,6 +7,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.correlation import set_correlation
+
 HEADER = "X-Request-ID"
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
@@ -24,6 +26,7 @@ class CorrelationMiddleware:
         given = Headers(scope=scope).get(HEADER, "")
         identifier = given if _ACCEPTABLE.fullmatch(given) else str(uuid.uuid4())
         scope.setdefault("state", {})["correlation_id"] = identifier
+        set_correlation(identifier)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -160,3 +160,22 @@ async def test_the_decision_can_be_replayed_from_what_staff_see(
     short = (await resident.get(f"/requests/{request['request_id']}/decision")).json()
     assert "trace" not in short
     assert short["explanation"] == full["decision"]["explanation"]
+
+
+async def test_what_a_call_causes_carries_its_correlation_id(resident: httpx.AsyncClient, settings: Any) -> None:
+    import sqlite3
+
+    request = await submit(resident, PARCEL)
+    option = {"option_id": request["options"][0]["option_id"]}
+    path = f"/requests/{request['request_id']}/select-option"
+    await resident.post(path, json=option, headers={"X-Request-ID": "call-of-the-choice"})
+    await until(resident, request["request_id"], succeeded)
+    with sqlite3.connect(settings.execution_database) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        dump = "\n".join(str(row) for name in tables for row in connection.execute(f"SELECT * FROM {name}"))
+    connection.close()
+    assert request["request_id"] in dump
+    with sqlite3.connect(settings.queue_database) as connection:
+        kept = "\n".join(connection.iterdump())
+    connection.close()
+    assert "call-of-the-choice" in kept

@@ -1,0 +1,48 @@
+"""The correlation id of whatever is being done at the moment, carried along by the context of the task."""
+
+import logging
+from contextvars import Context, ContextVar
+
+_current: ContextVar[str | None] = ContextVar("correlation_id", default=None)
+
+
+def set_correlation(correlation_id: str) -> None:
+    """From here on, what this task does belongs to this call."""
+    _current.set(correlation_id)
+
+
+def current_correlation() -> str | None:
+    """The call that this task works for, or None for work of the system's own."""
+    return _current.get()
+
+
+def detached_context() -> Context:
+    """An empty context but for the correlation id.
+
+    Serve cancels what hangs on a request's context when its client leaves; what must go on runs in this one.
+    """
+    correlation_id, context = _current.get(), Context()
+    if correlation_id is not None:
+        context.run(set_correlation, correlation_id)
+    return context
+
+
+class CorrelationFilter(logging.Filter):
+    """Puts the correlation id on every log record, as `correlation_id`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.correlation_id = _current.get() or "-"
+        return True
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Log lines of this software to standard error with their correlation id; once for each process."""
+    root = logging.getLogger("deployments")
+    if any(isinstance(each, CorrelationFilter) for handler in root.handlers for each in handler.filters):
+        return
+    handler = logging.StreamHandler()
+    handler.addFilter(CorrelationFilter())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s [%(correlation_id)s] %(message)s"))
+    root.addHandler(handler)
+    root.setLevel(level)
+    root.propagate = False
