@@ -12,7 +12,8 @@ from core.ports.queue import Delivery, Queue
 from core.ports.store import RequestStore
 from core.record import RequestRecord
 from core.request import RequestId
-from deployments.request_management import lifecycle
+from deployments.request_management import news
+from deployments.request_management.change import Change
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ OUTCOME_ATTEMPTS = 5
 
 
 async def change_record(
-    store: RequestStore, request_id: RequestId, change: Callable[[RequestRecord], lifecycle.Change | None]
+    store: RequestStore, request_id: RequestId, change: Callable[[RequestRecord], Change | None]
 ) -> RequestRecord:
     """Read, change and write conditionally, again where another write came between; no change, no write.
 
@@ -68,9 +69,7 @@ class Dispatcher:
         now = self._clock()
         sent = record.outbox
         await self._executions.send([wrap_command(command, now) for command in sent])
-        await change_record(
-            self._store, record.request.request_id, lambda current: lifecycle.dispatched(current, sent, now)
-        )
+        await change_record(self._store, record.request.request_id, lambda current: news.dispatched(current, sent, now))
 
 
 class OutcomeConsumer:
@@ -109,7 +108,7 @@ class OutcomeConsumer:
             await change_record(
                 self._store,
                 outcome.request_id,
-                lambda current: lifecycle.apply_outcome(current, outcome, delivery.message.message_id, self._clock()),
+                lambda current: news.apply_outcome(current, outcome, delivery.message.message_id, self._clock()),
             )
         except (Invalid, NotFound) as error:
             await self._outcomes.dead_letter(delivery, reason=error.detail)

@@ -4,25 +4,22 @@ Each returns a `Change` or raises an error of `core.errors`; nothing here reads 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from core.errors import Forbidden, UnknownOption, WrongState
 from core.labels import ApprovalTier, Category, ExecutionStatus, Intent, Status, Urgency
-from core.messages import ExecutionCommand, ExecutionOutcome, ItemFailure, Resolved
-from core.record import NextAction, RequestRecord
+from core.messages import ExecutionCommand, ItemFailure, Resolved
+from core.record import RequestRecord
 from core.request import (
     Approval,
     Classification,
-    Event,
     ExecutionSummary,
     Feedback,
-    ResolutionNote,
     ResolutionOption,
     Risk,
 )
 from core.status import ENDED, require_legal
+from deployments.request_management.change import SYSTEM, Change, Draft, end_work, quoted, require_status
 from deployments.request_management.commands import (
     commands_for_decision,
     emergency_alert,
@@ -31,74 +28,10 @@ from deployments.request_management.commands import (
     unjudged_alert,
 )
 
-SYSTEM = "system"
-DISPATCH_GRACE = timedelta(seconds=5)
-
-
-@dataclass(frozen=True)
-class Change:
-    """The next form of an item, with its new events."""
-
-    record: RequestRecord
-    events: tuple[Event, ...]
-
-
-@dataclass
-class _Draft:
-    """A change in the making."""
-
-    record: RequestRecord
-    at: datetime
-    actor: str
-    fields: dict[str, Any] = field(default_factory=dict[str, Any])
-    record_fields: dict[str, Any] = field(default_factory=dict[str, Any])
-    events: list[Event] = field(default_factory=list[Event])
-
-    @property
-    def status(self) -> Status:
-        return self.fields.get("status", self.record.request.status)
-
-    def set(self, **fields: Any) -> None:
-        self.fields.update(fields)
-
-    def tell(self, kind: str, message: str, **details: str | int | float | bool | None) -> None:
-        sequence = self.record.last_event + len(self.events) + 1
-        self.events.append(
-            Event(sequence=sequence, at=self.at, kind=kind, actor=self.actor, message=message, details=details)
-        )
-
-    def move(self, wanted: Status, message: str, **details: str | int | float | bool | None) -> None:
-        current = self.status
-        require_legal(current, wanted)
-        self.set(status=wanted)
-        self.tell("status_changed", message, **{"from": str(current), "to": str(wanted)}, **details)
-
-    def send(self, commands: Sequence[ExecutionCommand]) -> None:
-        if commands:
-            self.record_fields["outbox"] = (*self.record.outbox, *commands)
-            # Whoever made the change sends at once; the sweeper does where that one has died.
-            self.schedule(NextAction.DISPATCH, self.at + DISPATCH_GRACE)
-
-    def schedule(self, action: NextAction | None, at: datetime | None) -> None:
-        self.record_fields.update(next_action=action, next_action_at=at, attempts=0)
-
-    def done(self) -> Change:
-        request = self.record.request.model_copy(
-            update={**self.fields, "version": self.record.request.version + 1, "updated_at": self.at}
-        )
-        record = self.record.model_copy(
-            update={
-                **self.record_fields,
-                "request": request,
-                "last_event": self.record.last_event + len(self.events),
-            }
-        )
-        return Change(record, tuple(self.events))
-
 
 def open_record(record: RequestRecord, actor: str, now: datetime) -> Change:
     """The first form of a new request: submitted by `actor`, and in processing from the same moment on."""
-    draft = _Draft(record, now, actor)
+    draft = Draft(record, now, actor)
     draft.tell("submitted", "The message was received.")
     draft.move(Status.PROCESSING, "The message is being looked at.")
     change = draft.done()
@@ -111,8 +44,8 @@ def apply_decision(
     record: RequestRecord, classification: Classification, risk: Risk, resolved: Resolved, now: datetime
 ) -> Change:
     """Store what was understood and decided, and start what policy starts by itself."""
-    _require(record, Status.PROCESSING)
-    draft = _Draft(record, now, SYSTEM)
+    require_status(record, Status.PROCESSING)
+    draft = Draft(record, now, SYSTEM)
     decision = resolved.decision
     draft.set(
         classification=classification,
@@ -160,8 +93,8 @@ def _decision_sentence(resolved: Resolved) -> str:
 
 def give_to_person(record: RequestRecord, failure: ItemFailure, now: datetime) -> Change:
     """The system can't do its part: the person on call is told at once, and what the safety screen found goes along."""
-    _require(record, Status.PROCESSING)
-    draft = _Draft(record, now, SYSTEM)
+    require_status(record, Status.PROCESSING)
+    draft = Draft(record, now, SYSTEM)
     draft.set(needs_attention=True)
     draft.schedule(None, None)
     draft.move(
@@ -176,9 +109,9 @@ def give_to_person(record: RequestRecord, failure: ItemFailure, now: datetime) -
 
 def select_option(record: RequestRecord, option_id: str, actor: str, now: datetime) -> Change:
     """Choose an option; it is approved at once, or waits for whoever must agree."""
-    _require(record, Status.AWAITING_SELECTION)
+    require_status(record, Status.AWAITING_SELECTION)
     option = _require_option(record, record.request.options, option_id)
-    draft = _Draft(record, now, actor)
+    draft = Draft(record, now, actor)
     draft.set(selected_option_id=option.option_id, approval=Approval(required=option.approval))
     draft.tell("option_selected", f"Chosen: {option.title}.", option_id=option.option_id)
     if option.approval is ApprovalTier.NONE:
@@ -191,15 +124,15 @@ def select_option(record: RequestRecord, option_id: str, actor: str, now: dateti
 
 def approve(record: RequestRecord, actor: str, authority: ApprovalTier, comment: str | None, now: datetime) -> Change:
     """Agree to the selected option's cost; `authority` is the highest tier that the actor may stand for."""
-    _require(record, Status.AWAITING_APPROVAL)
+    require_status(record, Status.AWAITING_APPROVAL)
     approval, option = record.request.approval, _selected(record)
     if approval is None or option is None:
         raise WrongState("No option is selected.")
     if approval.required.rank > authority.rank:
         raise ApprovalLimitExceeded(f"This cost needs the {approval.required}; your limit is the {authority} tier.")
-    draft = _Draft(record, now, actor)
+    draft = Draft(record, now, actor)
     draft.set(approval=approval.model_copy(update={"granted_by": actor, "at": now}), needs_attention=False)
-    _approve(draft, option, f"The cost was agreed to.{_quoted(comment)}")
+    _approve(draft, option, f"The cost was agreed to.{quoted(comment)}")
     return draft.done()
 
 
@@ -211,10 +144,10 @@ class ApprovalLimitExceeded(Forbidden):
 
 def reject(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
     """Refuse the selected option; another may be chosen."""
-    _require(record, Status.AWAITING_APPROVAL)
-    draft = _Draft(record, now, actor)
+    require_status(record, Status.AWAITING_APPROVAL)
+    draft = Draft(record, now, actor)
     draft.set(selected_option_id=None, approval=None, needs_attention=False)
-    draft.move(Status.AWAITING_SELECTION, f"The cost was not agreed to; please choose again.{_quoted(comment)}")
+    draft.move(Status.AWAITING_SELECTION, f"The cost was not agreed to; please choose again.{quoted(comment)}")
     return draft.done()
 
 
@@ -228,45 +161,30 @@ def resolve(
     actual_hours: float | None = None,
 ) -> Change:
     """Say that the matter is done, and what it took."""
-    draft = _Draft(record, now, actor)
-    _end(draft, notes, actual_cost_usd, actual_hours)
+    draft = Draft(record, now, actor)
+    end_work(draft, notes, actual_cost_usd, actual_hours)
     return draft.done()
-
-
-def _end(draft: _Draft, notes: str, actual_cost_usd: float | None = None, actual_hours: float | None = None) -> None:
-    note = ResolutionNote(
-        resolution_notes=notes,
-        actual_cost_usd=actual_cost_usd,
-        actual_hours=actual_hours,
-        resolved_by=draft.actor,
-        resolved_at=draft.at,
-    )
-    sla = draft.record.request.sla
-    draft.move(Status.RESOLVED, notes, actual_cost_usd=actual_cost_usd, actual_hours=actual_hours)
-    draft.set(resolution=note, needs_attention=False)
-    if sla is not None and draft.at > sla.resolution_due_at:
-        draft.set(sla=sla.model_copy(update={"breached": True}))
 
 
 def confirm(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
     """The resident agrees that it is done."""
-    draft = _Draft(record, now, actor)
-    draft.move(Status.CLOSED, f"Confirmed as done.{_quoted(comment)}")
+    draft = Draft(record, now, actor)
+    draft.move(Status.CLOSED, f"Confirmed as done.{quoted(comment)}")
     return draft.done()
 
 
 def reopen(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
     """It is not done after all; staff see it."""
-    draft = _Draft(record, now, actor)
-    draft.move(Status.REOPENED, f"Reopened.{_quoted(comment)}")
+    draft = Draft(record, now, actor)
+    draft.move(Status.REOPENED, f"Reopened.{quoted(comment)}")
     draft.set(needs_attention=True)
     return draft.done()
 
 
 def cancel(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
     """It is no longer wanted."""
-    draft = _Draft(record, now, actor)
-    draft.move(Status.CANCELLED, f"Cancelled.{_quoted(comment)}")
+    draft = Draft(record, now, actor)
+    draft.move(Status.CANCELLED, f"Cancelled.{quoted(comment)}")
     draft.set(needs_attention=False)
     return draft.done()
 
@@ -274,8 +192,8 @@ def cancel(record: RequestRecord, actor: str, comment: str | None, now: datetime
 def escalate(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
     """A person is asked to take over."""
     _require_judged(record)
-    draft = _Draft(record, now, actor)
-    draft.move(Status.ESCALATED, f"A person was asked to take over.{_quoted(comment)}")
+    draft = Draft(record, now, actor)
+    draft.move(Status.ESCALATED, f"A person was asked to take over.{quoted(comment)}")
     draft.set(needs_attention=True)
     draft.send((review_alert(record, "the resident or staff asked for a person"),))
     return draft.done()
@@ -283,8 +201,8 @@ def escalate(record: RequestRecord, actor: str, comment: str | None, now: dateti
 
 def give_feedback(record: RequestRecord, actor: str, rating: int, comment: str | None, now: datetime) -> Change:
     """Keep how the resident found it."""
-    _require(record, *ENDED - {Status.CANCELLED})
-    draft = _Draft(record, now, actor)
+    require_status(record, *ENDED - {Status.CANCELLED})
+    draft = Draft(record, now, actor)
     draft.set(feedback=Feedback(rating=rating, comment=comment, at=now))
     draft.tell("feedback", f"Rated {rating} of 5.", rating=rating)
     return draft.done()
@@ -305,7 +223,7 @@ def amend(
     A status that spends money or needs an option can't be set here: it has a call of its own. While the message is
     being looked at only a comment may be added, so that nothing keeps it from the safety screen.
     """
-    draft = _Draft(record, now, actor)
+    draft = Draft(record, now, actor)
     if category is not None or urgency is not None or status is not None:
         _require_judged(record)
     if category is not None or urgency is not None:
@@ -322,7 +240,7 @@ def _require_judged(record: RequestRecord) -> None:
         raise WrongState("The message is still being looked at; please try again in a moment.")
 
 
-def _set_status(draft: _Draft, status: Status, comment: str | None) -> None:
+def _set_status(draft: Draft, status: Status, comment: str | None) -> None:
     request = draft.record.request
     require_legal(draft.status, status)
     if status in (Status.APPROVED, Status.AWAITING_APPROVAL):
@@ -331,15 +249,15 @@ def _set_status(draft: _Draft, status: Status, comment: str | None) -> None:
         if not request.options:
             raise WrongState("There are no options to choose from.")
         draft.set(selected_option_id=None, approval=None)
-    message = f"Set by staff.{_quoted(comment)}"
+    message = f"Set by staff.{quoted(comment)}"
     if status is Status.RESOLVED:
-        _end(draft, comment or "Resolved by staff.")
+        end_work(draft, comment or "Resolved by staff.")
     else:
         draft.move(status, message)
     draft.set(needs_attention=status in (Status.ESCALATED, Status.NEEDS_REVIEW, Status.REOPENED))
 
 
-def _correct_labels(draft: _Draft, category: Category | None, urgency: Urgency | None) -> None:
+def _correct_labels(draft: Draft, category: Category | None, urgency: Urgency | None) -> None:
     before = draft.record.request.classification
     after = _corrected(before, category, urgency)
     draft.set(classification=after)
@@ -373,7 +291,7 @@ def _corrected(before: Classification | None, category: Category | None, urgency
     return before.model_copy(update={**changes, "emergency": level is Urgency.EMERGENCY})
 
 
-def _raise_alarm(draft: _Draft) -> None:
+def _raise_alarm(draft: Draft) -> None:
     """Somebody has seen that it is an emergency: the person on call is told, and it waits for no selection."""
     draft.set(needs_attention=True)
     if draft.status is Status.AWAITING_SELECTION:
@@ -381,95 +299,7 @@ def _raise_alarm(draft: _Draft) -> None:
     draft.send((emergency_alert(draft.record, draft.actor),))
 
 
-def dispatched(record: RequestRecord, sent: Sequence[ExecutionCommand], now: datetime) -> Change | None:
-    """The queue holds these commands now; None where that was noted before."""
-    waiting = {command.execution_id for command in record.outbox}
-    sent = [command for command in sent if command.execution_id in waiting]
-    if not sent:
-        return None
-    ids = {command.execution_id for command in sent}
-    draft = _Draft(record, now, SYSTEM)
-    rest = tuple(command for command in record.outbox if command.execution_id not in ids)
-    draft.record_fields["outbox"] = rest
-    draft.schedule(NextAction.DISPATCH if rest else None, now if rest else None)
-    for command in sent:
-        draft.tell(
-            "execution_queued",
-            "The work was handed over to be carried out.",
-            execution_id=command.execution_id,
-            actions=", ".join(call.action for call in command.actions),
-        )
-    summary = record.request.execution
-    starts = summary is not None and summary.execution_id in ids
-    if starts and record.request.status in (Status.APPROVED, Status.ESCALATED):
-        draft.move(Status.IN_PROGRESS, "The work has started.", execution_id=summary.execution_id if summary else None)
-    return draft.done()
-
-
-def apply_outcome(record: RequestRecord, outcome: ExecutionOutcome, news_id: str, now: datetime) -> Change | None:
-    """Take news of an execution into the request's story; None where this very news was taken before."""
-    if news_id in record.news:
-        return None
-    record = record.model_copy(update={"news": (*record.news, news_id)})
-    draft = _Draft(record, now, outcome.actor)
-    summary = record.request.execution
-    if summary is not None and summary.execution_id == outcome.execution_id and outcome.kind != "work_completed":
-        draft.set(execution=_summary_after(summary, outcome))
-    if outcome.kind == "work_completed":
-        return _complete_work(draft, outcome)
-    draft.tell(f"execution_{outcome.kind}", _OUTCOME_SENTENCES[outcome.kind], **_outcome_details(outcome))
-    if outcome.kind == "dead_lettered":
-        draft.set(needs_attention=True)
-    return draft.done()
-
-
-_OUTCOME_SENTENCES = {
-    "running": "The work is being carried out.",
-    "succeeded": "Everything was set in motion in the outside systems.",
-    "failed": "A step failed and will be tried again.",
-    "dead_lettered": "The work could not be carried out; a person has to look at it.",
-}
-
-_STATUS_AFTER = {
-    "running": ExecutionStatus.RUNNING,
-    "succeeded": ExecutionStatus.SUCCEEDED,
-    "failed": ExecutionStatus.FAILED,
-    "dead_lettered": ExecutionStatus.DEAD_LETTERED,
-}
-
-
-def _summary_after(summary: ExecutionSummary, outcome: ExecutionOutcome) -> ExecutionSummary:
-    # News can overtake each other; what has ended is not set back to running.
-    ended = summary.status in (ExecutionStatus.SUCCEEDED, ExecutionStatus.DEAD_LETTERED)
-    if ended and outcome.kind in ("running", "failed"):
-        return summary
-    steps = outcome.steps or summary.steps
-    return summary.model_copy(update={"status": _STATUS_AFTER[outcome.kind], "steps": steps})
-
-
-def _outcome_details(outcome: ExecutionOutcome) -> dict[str, str | int | float | bool | None]:
-    details: dict[str, str | int | float | bool | None] = {"execution_id": outcome.execution_id}
-    for step in outcome.steps:
-        details[str(step.action)] = step.external_id or step.error or str(step.status)
-    return details
-
-
-def _complete_work(draft: _Draft, outcome: ExecutionOutcome) -> Change:
-    """The job of the selected option ends its request; any other job is only told of."""
-    notes = outcome.notes or "The work is done."
-    summary = draft.record.request.execution
-    draft.tell("work_completed", notes, execution_id=outcome.execution_id)
-    if summary is None or summary.execution_id != outcome.execution_id:
-        return draft.done()
-    if draft.status in (Status.APPROVED, Status.ESCALATED):
-        # The work was done before its dispatch was noted.
-        draft.move(Status.IN_PROGRESS, "The work has started.", execution_id=outcome.execution_id)
-    if draft.status is Status.IN_PROGRESS:
-        _end(draft, notes, outcome.actual_cost_usd, outcome.actual_hours)
-    return draft.done()
-
-
-def _approve(draft: _Draft, option: ResolutionOption, message: str) -> None:
+def _approve(draft: Draft, option: ResolutionOption, message: str) -> None:
     draft.move(Status.APPROVED, message)
     request = draft.record.request.model_copy(update=draft.fields)
     command = option_command(draft.record.model_copy(update={"request": request}), option, draft.actor)
@@ -477,7 +307,7 @@ def _approve(draft: _Draft, option: ResolutionOption, message: str) -> None:
     _queue_execution(draft)
 
 
-def _queue_execution(draft: _Draft) -> None:
+def _queue_execution(draft: Draft) -> None:
     """Show the command that carries out the selected option as the request's execution."""
     outbox: tuple[ExecutionCommand, ...] = draft.record_fields.get("outbox", ())
     selected = draft.fields.get("selected_option_id", draft.record.request.selected_option_id)
@@ -491,27 +321,8 @@ def _selected(record: RequestRecord) -> ResolutionOption | None:
     return None if selected is None else record.request.option(selected)
 
 
-def _require(record: RequestRecord, *allowed: Status) -> None:
-    if record.request.status not in allowed:
-        names = ", ".join(sorted(allowed))
-        raise WrongState(f"The request is {record.request.status}; this is possible only when it is {names}.")
-
-
 def _require_option(record: RequestRecord, options: Sequence[ResolutionOption], option_id: str) -> ResolutionOption:
     for option in options:
         if option.option_id == option_id:
             return option
     raise UnknownOption(f"Request {record.request.request_id} has no option {option_id[:80]}.")
-
-
-def _quoted(comment: str | None) -> str:
-    return f" “{comment}”" if comment else ""
-
-
-def ordered(record: RequestRecord, command: ExecutionCommand, cost_usd: float, actor: str, now: datetime) -> Change:
-    """Staff or a service gave a command of their own for this request, which may spend up to `cost_usd`."""
-    draft = _Draft(record, now, actor)
-    draft.record_fields["ordered_usd"] = record.ordered_usd + cost_usd
-    actions = ", ".join(call.action for call in command.actions)
-    draft.tell("execution_queued", "An action was ordered.", execution_id=command.execution_id, actions=actions)
-    return draft.done()

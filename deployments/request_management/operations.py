@@ -16,7 +16,7 @@ from core.ports.store import RequestStore
 from core.record import RequestRecord
 from core.request import ExecutionId, ExecutionSummary, OptionId, Request, RequestId, ResolutionOption
 from core.status import ENDED
-from deployments.request_management import access, lifecycle
+from deployments.request_management import access, news
 from deployments.request_management.dispatch import change_record
 from deployments.request_management.intake import named_home
 from deployments.request_management.lifecycle import ApprovalLimitExceeded
@@ -72,7 +72,7 @@ class Operations:
         await change_record(
             self._store,
             request.request_id,
-            lambda current: lifecycle.ordered(current, command, cost_usd, principal.sub, now),
+            lambda current: news.ordered(current, command, cost_usd, principal.sub, now),
         )
         return execution
 

@@ -14,6 +14,7 @@ from core.record import NextAction, RequestRecord
 from core.request import RequestId
 from core.settings import Settings
 from deployments.request_management import lifecycle
+from deployments.request_management.change import Change
 from deployments.request_management.dispatch import Dispatcher
 from deployments.request_management.peers import AIProcessing, DecisionSimulation
 
@@ -111,7 +112,7 @@ class Pipeline:
     async def _give_to_person(self, record: RequestRecord, failure: ItemFailure) -> RequestRecord:
         return await self._store_change(record, lifecycle.give_to_person(record, failure, self._clock()))
 
-    async def _store_change(self, record: RequestRecord, change: lifecycle.Change) -> RequestRecord:
+    async def _store_change(self, record: RequestRecord, change: Change) -> RequestRecord:
         await self._store.save(change.record, expected_version=record.request.version, events=change.events)
         if change.record.next_action is NextAction.DISPATCH:
             self._dispatcher.start(change.record)

@@ -10,8 +10,8 @@ from core.ports.store import RequestFilter, RequestStore
 from core.record import NextAction, RequestRecord
 from core.request import Citation, Event, Request, RequestId, ResidentId
 from deployments.request_management import access, lifecycle
+from deployments.request_management.change import Change
 from deployments.request_management.dispatch import Dispatcher, change_record
-from deployments.request_management.lifecycle import Change
 from deployments.request_management.peers import DecisionSimulation
 from deployments.request_management.schemas import (
     Amendment,

@@ -12,8 +12,9 @@ from core.messages import ExecutionOutcome, ItemFailure
 from core.record import NextAction, RequestRecord
 from core.request import Approval, ExecutionId, ExecutionStep, ExecutionSummary
 from core.status import LEGAL
-from deployments.request_management import lifecycle
-from deployments.request_management.lifecycle import ApprovalLimitExceeded, Change
+from deployments.request_management import lifecycle, news
+from deployments.request_management.change import Change
+from deployments.request_management.lifecycle import ApprovalLimitExceeded
 from tests.builders import build_full_record, build_option, build_record, build_resolved
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -200,9 +201,9 @@ def test_a_resolution_set_by_staff_is_a_whole_one() -> None:
 
 def test_work_in_progress_begins_when_the_queue_has_it() -> None:
     chosen = lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-1", "RES_A_101", NOW).record
-    change = lifecycle.dispatched(chosen, chosen.outbox, NOW)
+    change = news.dispatched(chosen, chosen.outbox, NOW)
     assert change is not None
-    assert lifecycle.dispatched(change.record, chosen.outbox, NOW) is None
+    assert news.dispatched(change.record, chosen.outbox, NOW) is None
     assert change.record.outbox == ()
     assert change.record.next_action is None
     assert change.record.request.status is Status.IN_PROGRESS
@@ -232,7 +233,7 @@ def outcome(record: RequestRecord, kind: str) -> ExecutionOutcome:
 
 def in_progress() -> RequestRecord:
     chosen = lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-1", "RES_A_101", NOW).record
-    return taken(lifecycle.dispatched(chosen, chosen.outbox, NOW))
+    return taken(news.dispatched(chosen, chosen.outbox, NOW))
 
 
 def taken(change: Change | None) -> RequestRecord:
@@ -242,7 +243,7 @@ def taken(change: Change | None) -> RequestRecord:
 
 def test_news_of_success_shows_what_the_outside_system_calls_it() -> None:
     record = in_progress()
-    change = lifecycle.apply_outcome(record, outcome(record, "succeeded"), "n1", NOW)
+    change = news.apply_outcome(record, outcome(record, "succeeded"), "n1", NOW)
     assert change is not None
     execution = change.record.request.execution
     assert execution is not None
@@ -251,20 +252,20 @@ def test_news_of_success_shows_what_the_outside_system_calls_it() -> None:
 
 
 def test_the_same_news_twice_changes_nothing() -> None:
-    record = taken(lifecycle.apply_outcome(in_progress(), outcome(in_progress(), "running"), "n1", NOW))
-    assert lifecycle.apply_outcome(record, outcome(record, "running"), "n1", NOW) is None
+    record = taken(news.apply_outcome(in_progress(), outcome(in_progress(), "running"), "n1", NOW))
+    assert news.apply_outcome(record, outcome(record, "running"), "n1", NOW) is None
 
 
 def test_late_news_does_not_undo_an_end() -> None:
     record = in_progress()
-    ended = taken(lifecycle.apply_outcome(record, outcome(record, "succeeded"), "n1", NOW))
-    after = taken(lifecycle.apply_outcome(ended, outcome(record, "running"), "n2", NOW))
+    ended = taken(news.apply_outcome(record, outcome(record, "succeeded"), "n1", NOW))
+    after = taken(news.apply_outcome(ended, outcome(record, "running"), "n2", NOW))
     assert after.request.execution == ended.request.execution
 
 
 def test_work_that_cannot_be_carried_out_is_shown_to_a_person() -> None:
     record = in_progress()
-    after = taken(lifecycle.apply_outcome(record, outcome(record, "dead_lettered"), "n1", NOW))
+    after = taken(news.apply_outcome(record, outcome(record, "dead_lettered"), "n1", NOW))
     assert after.request.needs_attention
     assert after.request.execution is not None
     assert after.request.execution.status is ExecutionStatus.DEAD_LETTERED
@@ -272,7 +273,7 @@ def test_work_that_cannot_be_carried_out_is_shown_to_a_person() -> None:
 
 def test_a_closed_job_resolves_its_request_with_what_it_really_took() -> None:
     record = in_progress()
-    after = taken(lifecycle.apply_outcome(record, outcome(record, "work_completed"), "n1", NOW))
+    after = taken(news.apply_outcome(record, outcome(record, "work_completed"), "n1", NOW))
     assert after.request.status is Status.RESOLVED
     assert after.request.resolution is not None
     assert after.request.resolution.actual_cost_usd == 80.0
@@ -281,15 +282,15 @@ def test_a_closed_job_resolves_its_request_with_what_it_really_took() -> None:
 def test_another_job_of_the_request_does_not_end_it() -> None:
     record = in_progress()
     other = outcome(record, "work_completed").model_copy(update={"execution_id": ExecutionId("EXE_other")})
-    after = taken(lifecycle.apply_outcome(record, other, "n1", NOW))
+    after = taken(news.apply_outcome(record, other, "n1", NOW))
     assert after.request.status is Status.IN_PROGRESS
 
 
 def test_a_job_that_is_done_before_its_dispatch_was_noted_ends_its_request() -> None:
     chosen = lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-1", "RES_A_101", NOW).record
-    after = taken(lifecycle.apply_outcome(chosen, outcome(chosen, "work_completed"), "n1", NOW))
+    after = taken(news.apply_outcome(chosen, outcome(chosen, "work_completed"), "n1", NOW))
     assert after.request.status is Status.RESOLVED
-    noted = taken(lifecycle.dispatched(after, chosen.outbox, NOW))
+    noted = taken(news.dispatched(after, chosen.outbox, NOW))
     assert noted.request.status is Status.RESOLVED
 
 
@@ -313,7 +314,7 @@ STEPS = {
     "reopen": lambda record: lifecycle.reopen(record, "r", None, NOW),
     "cancel": lambda record: lifecycle.cancel(record, "r", None, NOW),
     "escalate": lambda record: lifecycle.escalate(record, "r", None, NOW),
-    "dispatch": lambda record: lifecycle.dispatched(record, record.outbox, NOW),
+    "dispatch": lambda record: news.dispatched(record, record.outbox, NOW),
 }
 
 

@@ -1,0 +1,108 @@
+"""What Execution and its queue tell of a request's work, as pure functions on the stored item."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.labels import ExecutionStatus, Status
+from core.messages import ExecutionCommand, ExecutionOutcome
+from core.record import NextAction, RequestRecord
+from core.request import ExecutionSummary
+from deployments.request_management.change import SYSTEM, Change, Draft, end_work
+
+
+def dispatched(record: RequestRecord, sent: Sequence[ExecutionCommand], now: datetime) -> Change | None:
+    """The queue holds these commands now; None where that was noted before."""
+    waiting = {command.execution_id for command in record.outbox}
+    sent = [command for command in sent if command.execution_id in waiting]
+    if not sent:
+        return None
+    ids = {command.execution_id for command in sent}
+    draft = Draft(record, now, SYSTEM)
+    rest = tuple(command for command in record.outbox if command.execution_id not in ids)
+    draft.record_fields["outbox"] = rest
+    draft.schedule(NextAction.DISPATCH if rest else None, now if rest else None)
+    for command in sent:
+        draft.tell(
+            "execution_queued",
+            "The work was handed over to be carried out.",
+            execution_id=command.execution_id,
+            actions=", ".join(call.action for call in command.actions),
+        )
+    summary = record.request.execution
+    starts = summary is not None and summary.execution_id in ids
+    if starts and record.request.status in (Status.APPROVED, Status.ESCALATED):
+        draft.move(Status.IN_PROGRESS, "The work has started.", execution_id=summary.execution_id if summary else None)
+    return draft.done()
+
+
+def apply_outcome(record: RequestRecord, outcome: ExecutionOutcome, news_id: str, now: datetime) -> Change | None:
+    """Take news of an execution into the request's story; None where this very news was taken before."""
+    if news_id in record.news:
+        return None
+    record = record.model_copy(update={"news": (*record.news, news_id)})
+    draft = Draft(record, now, outcome.actor)
+    summary = record.request.execution
+    if summary is not None and summary.execution_id == outcome.execution_id and outcome.kind != "work_completed":
+        draft.set(execution=_summary_after(summary, outcome))
+    if outcome.kind == "work_completed":
+        return _complete_work(draft, outcome)
+    draft.tell(f"execution_{outcome.kind}", _OUTCOME_SENTENCES[outcome.kind], **_outcome_details(outcome))
+    if outcome.kind == "dead_lettered":
+        draft.set(needs_attention=True)
+    return draft.done()
+
+
+_OUTCOME_SENTENCES = {
+    "running": "The work is being carried out.",
+    "succeeded": "Everything was set in motion in the outside systems.",
+    "failed": "A step failed and will be tried again.",
+    "dead_lettered": "The work could not be carried out; a person has to look at it.",
+}
+
+
+_STATUS_AFTER = {
+    "running": ExecutionStatus.RUNNING,
+    "succeeded": ExecutionStatus.SUCCEEDED,
+    "failed": ExecutionStatus.FAILED,
+    "dead_lettered": ExecutionStatus.DEAD_LETTERED,
+}
+
+
+def _summary_after(summary: ExecutionSummary, outcome: ExecutionOutcome) -> ExecutionSummary:
+    # News can overtake each other; what has ended is not set back to running.
+    ended = summary.status in (ExecutionStatus.SUCCEEDED, ExecutionStatus.DEAD_LETTERED)
+    if ended and outcome.kind in ("running", "failed"):
+        return summary
+    steps = outcome.steps or summary.steps
+    return summary.model_copy(update={"status": _STATUS_AFTER[outcome.kind], "steps": steps})
+
+
+def _outcome_details(outcome: ExecutionOutcome) -> dict[str, str | int | float | bool | None]:
+    details: dict[str, str | int | float | bool | None] = {"execution_id": outcome.execution_id}
+    for step in outcome.steps:
+        details[str(step.action)] = step.external_id or step.error or str(step.status)
+    return details
+
+
+def _complete_work(draft: Draft, outcome: ExecutionOutcome) -> Change:
+    """The job of the selected option ends its request; any other job is only told of."""
+    notes = outcome.notes or "The work is done."
+    summary = draft.record.request.execution
+    draft.tell("work_completed", notes, execution_id=outcome.execution_id)
+    if summary is None or summary.execution_id != outcome.execution_id:
+        return draft.done()
+    if draft.status in (Status.APPROVED, Status.ESCALATED):
+        # The work was done before its dispatch was noted.
+        draft.move(Status.IN_PROGRESS, "The work has started.", execution_id=outcome.execution_id)
+    if draft.status is Status.IN_PROGRESS:
+        end_work(draft, notes, outcome.actual_cost_usd, outcome.actual_hours)
+    return draft.done()
+
+
+def ordered(record: RequestRecord, command: ExecutionCommand, cost_usd: float, actor: str, now: datetime) -> Change:
+    """Staff or a service gave a command of their own for this request, which may spend up to `cost_usd`."""
+    draft = Draft(record, now, actor)
+    draft.record_fields["ordered_usd"] = record.ordered_usd + cost_usd
+    actions = ", ".join(call.action for call in command.actions)
+    draft.tell("execution_queued", "An action was ordered.", execution_id=command.execution_id, actions=actions)
+    return draft.done()
