@@ -45,4 +45,3 @@ def configure_logging(level: int = logging.INFO) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s [%(correlation_id)s] %(message)s"))
     root.addHandler(handler)
     root.setLevel(level)
-    root.propagate = False
