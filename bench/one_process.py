@@ -55,10 +55,19 @@ async def request_management(
 @asynccontextmanager
 async def one_process(settings: Settings) -> AsyncGenerator[RequestManagementService]:
     """Everything, started, in the running loop."""
+    async with assembled(settings, AIProcessing(settings), DecisionSimulation(settings)) as service:
+        yield service
+
+
+@asynccontextmanager
+async def assembled(settings: Settings, ai: object, decision: object) -> AsyncGenerator[RequestManagementService]:
+    """As `one_process`, around thinking services that are there already."""
     execution = execution_service(settings)
     execution.start()
-    ai, decision = AIProcessing(settings), DecisionSimulation(settings)
-    async with request_management(settings, LocalHandle(ai), LocalHandle(decision), LocalHandle(execution)) as service:
-        yield service
-    await execution.stop()
-    await execution.close()
+    handles = (LocalHandle(ai), LocalHandle(decision), LocalHandle(execution))
+    try:
+        async with request_management(settings, *handles) as service:
+            yield service
+    finally:
+        await execution.stop()
+        await execution.close()

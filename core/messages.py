@@ -4,7 +4,7 @@ Both handle calls take a list and answer with a list of the same length and orde
 `ItemFailure` in its place, never the batch's.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -101,9 +101,7 @@ class Assessment(Contract):
 class Workload(Contract):
     """Work that is approved or in progress and not done, by crew and urgency."""
 
-    open_by_crew: dict[Crew, dict[Urgency, Annotated[int, Field(ge=0, le=500)]]] = Field(
-        default_factory=dict[Crew, dict[Urgency, Annotated[int, Field(ge=0, le=500)]]]
-    )
+    open_by_crew: dict[Crew, dict[Urgency, int]] = Field(default_factory=dict[Crew, dict[Urgency, int]])
 
 
 class ResolveItem(Contract):

@@ -1,5 +1,6 @@
 """Finds what is wrong with the documents before they are compiled, and says where."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -252,3 +253,16 @@ def _error(code: str, document: str, message: str) -> Finding:
 
 def _warning(code: str, document: str, message: str) -> Finding:
     return Finding(code=code, severity="warning", document=document, message=message)
+
+
+def main() -> int:
+    """Print every finding; returns 1 where there is an error."""
+    findings = check()
+    for finding in findings:
+        sys.stdout.write(f"{finding.severity}: {finding.document}: {finding.message}\n")
+    sys.stdout.write(f"{len(findings)} findings\n")
+    return int(any(finding.severity == "error" for finding in findings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

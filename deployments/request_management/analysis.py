@@ -76,7 +76,7 @@ class Analysis:
             risk=risk_of(question.risk) or assessment.risk,
             embedding=assessment.embedding,
             history=history,
-            workload=question.workload or Workload(),
+            workload=Workload(open_by_crew=question.workload.open_by_crew) if question.workload else Workload(),
         )
         resolved = _succeeded(await self._decision.simulate(item))
         trace = resolved.trace

@@ -17,7 +17,7 @@ from core.labels import (
     Trade,
     Urgency,
 )
-from core.messages import BuildingFacts, DecisionTrace, PastRequest, Retrieved, ServiceHealth, Workload
+from core.messages import BuildingFacts, DecisionTrace, PastRequest, Retrieved, ServiceHealth
 from core.request import (
     MAX_MESSAGE_CHARACTERS,
     Attachment,
@@ -164,6 +164,12 @@ class RiskQuestion(Contract):
     building: BuildingFacts = BuildingFacts()
 
 
+class SupposedWorkload(Contract):
+    """A backlog that a caller supposes; simulating each of its jobs takes time, so it has a bound."""
+
+    open_by_crew: dict[Crew, dict[Urgency, Annotated[int, Field(ge=0, le=500)]]]
+
+
 class SimulationQuestion(Contract):
     """`POST /simulate`."""
 
@@ -174,7 +180,7 @@ class SimulationQuestion(Contract):
     building_id: Identifier | None = None
     risk: Risk | Probability | None = None
     """As `POST /predict-risk` gave it, or its score alone; worked out from the message where it is left out."""
-    workload: Workload | None = None
+    workload: SupposedWorkload | None = None
     resident_history: tuple[HistoryEntry, ...] = Field(default=(), max_length=200)
 
 

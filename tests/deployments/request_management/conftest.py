@@ -6,8 +6,7 @@ import httpx
 import pytest
 
 from adapters.tokens import LocalTokens
-from bench.handles import LocalHandle
-from bench.one_process import execution_service, request_management
+from bench.one_process import assembled
 from core.labels import Role
 from core.settings import Settings
 from deployments.ai_processing.deployment import AIProcessing
@@ -32,13 +31,8 @@ def decision(built_settings: Settings) -> DecisionSimulation:
 async def service(
     settings: Settings, ai: AIProcessing, decision: DecisionSimulation
 ) -> AsyncIterator[RequestManagementService]:
-    execution = execution_service(settings)
-    execution.start()
-    handles = [LocalHandle(one) for one in (ai, decision, execution)]
-    async with request_management(settings, *handles) as made:
+    async with assembled(settings, ai, decision) as made:
         yield made
-    await execution.stop()
-    await execution.close()
 
 
 @pytest.fixture

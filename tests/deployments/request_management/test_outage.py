@@ -1,15 +1,13 @@
 """When a part is down: nothing is lost, what comes back is resumed, and a person is asked at the end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from bench.handles import LocalHandle
-from bench.one_process import execution_service, request_management
+from bench.one_process import assembled
 from core.errors import BrokenInvariant, ServiceUnavailable
 from core.identity import Principal
 from core.labels import ActionKind, Role, Status
@@ -65,17 +63,7 @@ def start(settings: Settings, flaky: Flaky, decision: DecisionSimulation) -> Sta
     """Starts the service on the same state each time, with a short lease."""
     quick = settings.model_copy(update={"pipeline_lease_s": 1.0, "sweep_interval_s": 0.1, "pipeline_attempts": 2})
 
-    @asynccontextmanager
-    async def run() -> AsyncIterator[RequestManagementService]:
-        execution = execution_service(quick)
-        execution.start()
-        handles = [LocalHandle(one) for one in (flaky, decision, execution)]
-        async with request_management(quick, *handles) as service:
-            yield service
-        await execution.stop()
-        await execution.close()
-
-    return run
+    return lambda: assembled(quick, flaky, decision)
 
 
 async def submit(service: RequestManagementService, wait_s: float = 0.0) -> RequestRecord:
