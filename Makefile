@@ -23,9 +23,7 @@ bench: artefacts
 	$(BIN)/python -m bench
 
 eval: artefacts
-	$(BIN)/python -m models.text.evaluate
-	$(BIN)/python -m models.risk.evaluate
-	$(BIN)/python -m kb.evaluate
+	$(BIN)/python -m models.report
 
 artefacts: $(READY)
 	@$(BIN)/python -m aam build

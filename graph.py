@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from ray import serve
 from ray.serve import Application, Deployment
 
+from core.models_config import ModelsConfig
 from core.settings import load_settings
 from deployments.ai_processing.deployment import AIProcessing
 from deployments.decision_simulation.deployment import DecisionSimulation
@@ -33,7 +34,8 @@ def build(args: BuildArguments) -> Application:
     settings = load_settings(state_dir=args.state_dir, artefacts_dir=args.artefacts_dir)
     return _deployment(Ingress, "RequestManagement").bind(
         settings,
-        _deployment(AIProcessing, "AIProcessing").bind(settings),
+        # Its models come with its user_config, which may change while it runs.
+        _deployment(AIProcessing, "AIProcessing", ModelsConfig()).bind(settings, None),
         _deployment(DecisionSimulation, "DecisionSimulation").bind(settings),
         _deployment(Execution, "Execution").bind(settings),
     )
@@ -51,7 +53,7 @@ _DEVELOPMENT: dict[str, dict[str, Any]] = {
 _OVERLOADED = {"status_code": 429, "retry_after_s": 1}
 
 
-def _deployment(replica: type[Any], name: str) -> Deployment:
+def _deployment(replica: type[Any], name: str, user_config: ModelsConfig | None = None) -> Deployment:
     size = _DEVELOPMENT[name]
     return serve.deployment(
         name=name,
@@ -64,4 +66,5 @@ def _deployment(replica: type[Any], name: str) -> Deployment:
         health_check_timeout_s=20,
         graceful_shutdown_timeout_s=25,
         max_surge_percent=100,
+        user_config=user_config.model_dump() if user_config else None,
     )(replica)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.artefacts import BuildReport, Manifest, build_once, content_hash
+from adapters.artefacts import BuildReport, Manifest, build_once, content_hash, load
 from core.settings import load_settings
 
 
@@ -55,24 +55,31 @@ def _announced(recipe: Recipe, folder: Path, tell: Callable[[str], None]) -> Cal
 
 
 def recipes() -> tuple[Recipe, ...]:
-    """The embedder first: the text heads and the index are made with it."""
+    """Each after those that it is made with."""
     # Training code pulls in large libraries; what is only looked up must not load them.
-    from adapters.embedder_onnx import OnnxEmbedder
+    from adapters.embedder_onnx import ARTEFACT as EMBEDDER
     from kb import index
     from models import embedder
     from models.corpus_reader import read_corpus
     from models.risk import train as risk
+    from models.text import encoder_artefact as encoder
     from models.text import train as text
+    from models.text.encoder_artefact import ARTEFACT as ENCODER
 
-    def with_embedder(folder: Path, own: str) -> str:
-        return content_hash([embedder.inputs_hash().encode(), own.encode()])
+    def text_inputs(folder: Path) -> str:
+        return content_hash([load(folder / ENCODER, ENCODER).version.encode(), text.inputs_hash().encode()])
+
+    def index_inputs(folder: Path) -> str:
+        # By what was built and not by what from: only this very embedder may serve with the index.
+        return content_hash([load(folder / EMBEDDER, EMBEDDER).version.encode(), index.inputs_hash().encode()])
 
     def train_text(folder: Path, scratch: Path) -> BuildReport:
-        return text.train(read_corpus(), OnnxEmbedder(folder / "embedder"), scratch)
+        return text.train(read_corpus(), folder / ENCODER, scratch)
 
     return (
         Recipe("embedder", lambda _: embedder.inputs_hash(), lambda _, scratch: embedder.export(scratch)),
-        Recipe("text", lambda folder: with_embedder(folder, text.inputs_hash()), train_text),
+        Recipe(ENCODER, lambda _: encoder.inputs_hash(), lambda _, scratch: encoder.build(read_corpus(), scratch)),
+        Recipe("text", text_inputs, train_text),
         Recipe("risk", lambda _: risk.inputs_hash(), lambda _, scratch: risk.train(scratch)),
-        Recipe("kb", lambda folder: with_embedder(folder, index.inputs_hash()), index.build_with),
+        Recipe("kb", index_inputs, index.build_with),
     )

@@ -4,18 +4,29 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from core.contract import Contract
 from core.errors import ArtefactRefused
 
 MANIFEST = "manifest.json"
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path or PurePosixPath(*parts).as_posix() != path:
+        raise ValueError("a file's path leads out of the artefact")
+    return path
+
+
+FilePath = Annotated[str, AfterValidator(_inside)]
+"""A relative path with forward slashes that stays below its folder."""
 
 
 class Manifest(Contract):
@@ -26,10 +37,16 @@ class Manifest(Contract):
     """The first 12 characters of the hash over all files' hashes."""
     inputs_hash: str
     """Hash of everything that it was made from."""
-    files: dict[str, str]
+    files: dict[FilePath, str]
     """Path below the folder to SHA-256."""
     built_with: dict[str, str]
     """Library versions."""
+    corpus_hash: str | None = None
+    """Hash of the messages or histories that it learned from; None where it learned nothing."""
+    features: tuple[str, ...] = ()
+    """The features that it was trained for, in their order; empty where they are not named."""
+    labels: dict[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
+    """The labels that it chooses from, in their order, by what they label."""
     metrics: dict[str, float] = Field(default_factory=dict[str, float])
     details: dict[str, Any] = Field(default_factory=dict[str, Any])
 
@@ -41,6 +58,10 @@ class BuildReport:
     built_with: dict[str, str]
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     details: dict[str, Any] = field(default_factory=dict[str, Any])
+    corpus_hash: str | None = None
+    """Of what it learned from; `files_hash` of the corpus, say."""
+    features: tuple[str, ...] = ()
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 def content_hash(parts: Iterable[bytes]) -> str:
@@ -72,20 +93,28 @@ def build_once(directory: Path, name: str, inputs_hash: str, make: Callable[[Pat
         return _build(directory, name, inputs_hash, make)
 
 
+def version_of(hashes: Mapping[str, str]) -> str:
+    """The version of an artefact with these files: the first 12 characters of the hash over their hashes."""
+    return content_hash(f"{path}:{digest}".encode() for path, digest in sorted(hashes.items()))[:12]
+
+
 def _build(directory: Path, name: str, inputs_hash: str, make: Callable[[Path], BuildReport]) -> Manifest:
     scratch = directory.with_name(directory.name + ".making")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     report = make(scratch)
-    hashes = _hash_files(scratch)
+    hashes = hash_files(scratch)
     manifest = Manifest(
         name=name,
-        version=content_hash(f"{path}:{digest}".encode() for path, digest in hashes.items())[:12],
+        version=version_of(hashes),
         inputs_hash=inputs_hash,
         files=hashes,
         built_with=report.built_with,
         metrics=report.metrics,
         details=report.details,
+        corpus_hash=report.corpus_hash,
+        features=report.features,
+        labels=dict(report.labels),
     )
     (scratch / MANIFEST).write_text(manifest.model_dump_json(indent=1))
     shutil.rmtree(directory, ignore_errors=True)
@@ -111,7 +140,8 @@ def load(directory: Path, name: str) -> Manifest:
     return manifest
 
 
-def _hash_files(directory: Path) -> dict[str, str]:
+def hash_files(directory: Path) -> dict[str, str]:
+    """SHA-256 of every file below the folder, by its path."""
     return {
         path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(directory.rglob("*"))

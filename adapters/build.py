@@ -18,8 +18,11 @@ from core.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.array_files import ModelArrays
+    from adapters.artefact_source import ArtefactSource
     from adapters.embedder_onnx import OnnxEmbedder
     from adapters.knowledge_chroma import ChromaKnowledge
+    from adapters.llm_gemini import GeminiLanguageModel
+    from adapters.message_encoder_onnx import OnnxMessageEncoder
     from adapters.notify_inbox import InboxNotifier
     from adapters.risk_artefact import RiskArtefact
     from adapters.system_operations_desk import SqliteOperationsDesk
@@ -87,18 +90,34 @@ def embedder(settings: Settings) -> "OnnxEmbedder":
     return OnnxEmbedder(settings.artefacts_dir / "embedder")
 
 
-def text_arrays(settings: Settings) -> "ModelArrays":
+def artefact_source(settings: Settings) -> "ArtefactSource":
+    """Where models come from: folders, and S3."""
+    from adapters.artefact_s3 import S3Artefacts
+    from adapters.artefact_source import ArtefactSource
+
+    objects = S3Artefacts(settings.artefact_cache, endpoint_url=settings.s3_endpoint_url)
+    return ArtefactSource(settings.artefacts_dir, objects)
+
+
+def text_arrays(folder: Path) -> "ModelArrays":
     """The trained text heads."""
     from adapters.array_files import read_arrays
 
-    return read_arrays(settings.artefacts_dir / "text", "text")
+    return read_arrays(folder, "text")
 
 
-def risk_artefact(settings: Settings) -> "RiskArtefact":
+def message_encoder(folder: Path) -> "OnnxMessageEncoder":
+    """The encoder of the text model in this folder, whose files have been verified."""
+    from adapters.message_encoder_onnx import OnnxMessageEncoder
+
+    return OnnxMessageEncoder(folder)
+
+
+def risk_artefact(folder: Path) -> "RiskArtefact":
     """The trained risk model."""
     from adapters.risk_artefact import read_risk_artefact
 
-    return read_risk_artefact(settings.artefacts_dir / "risk")
+    return read_risk_artefact(folder)
 
 
 def safety_rules(path: Path) -> dict[str, Any]:
@@ -123,7 +142,40 @@ def knowledge(settings: Settings) -> "ChromaKnowledge":
 
 
 def language_model(settings: Settings) -> LanguageModel:
-    """The offline implementation, which answers by quoting and says so."""
+    """Gemini where there is a key for it; else the offline implementation, which answers by quoting and says so."""
     from adapters.llm_offline import OfflineLanguageModel
 
-    return OfflineLanguageModel.open(settings.artefacts_dir / "kb")
+    quoting = OfflineLanguageModel.open(settings.artefacts_dir / "kb")
+    if settings.gemini_api_key is None:
+        return quoting
+    return gemini(settings, settings.gemini_api_key.get_secret_value(), quoting)
+
+
+def gemini(settings: Settings, api_key: str, quoting: LanguageModel) -> "GeminiLanguageModel":
+    """Gemini within its budget; `quoting` answers where it can't."""
+    from adapters.circuit import Circuit
+    from adapters.gemini_client import GeminiClient
+    from adapters.llm_gemini import GeminiLanguageModel
+    from adapters.spending import Allowance, Budget, Prices, open_limiter
+
+    limiter = open_limiter(settings.redis_url)
+    prices = Prices(settings.gemini_usd_per_million_input_tokens, settings.gemini_usd_per_million_output_tokens)
+    budget = Budget(
+        Allowance("gemini-tokens", settings.gemini_tokens_per_hour, limiter),
+        Allowance("gemini-micro-usd", int(settings.gemini_usd_per_hour * 1_000_000), limiter),
+        prices,
+    )
+    client = GeminiClient(
+        api_key,
+        settings.gemini_model,
+        budget,
+        Circuit("gemini", settings.gemini_breaker_failures, settings.gemini_breaker_reset_s),
+        attempts=settings.gemini_attempts,
+        base_url=settings.gemini_base_url,
+    )
+    return GeminiLanguageModel(
+        client,
+        quoting,
+        opinion_deadline_s=settings.opinion_deadline_s,
+        answer_deadline_s=settings.answer_deadline_s,
+    )

@@ -2,23 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
-import onnxruntime  # pyright: ignore[reportMissingTypeStubs]  it has none
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from adapters.artefacts import load
-from core.errors import ArtefactRefused
-
-_onnxruntime = cast(Any, onnxruntime)
+from adapters.onnx_session import open_session, open_tokenizer
 
 ARTEFACT = "embedder"
-
-
-class _Session(Protocol):
-    def run(self, output_names: Sequence[str], input_feed: dict[str, NDArray[np.int64]]) -> list[Any]: ...
 
 
 class OnnxEmbedder:
@@ -35,10 +27,9 @@ class OnnxEmbedder:
         self.version = manifest.version
         self.name = str(manifest.details["model"])
         self.dimensions = int(manifest.details["dimensions"])
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer = open_tokenizer(folder / "tokenizer.json")
         cast(Any, self._tokenizer).enable_truncation(int(manifest.details["max_tokens"]))
-        self._tokenizer.no_padding()
-        self._session = _open_session(folder / "model.onnx", threads)
+        self._session = open_session(folder / "model.onnx", threads)
 
     def embed(self, texts: Sequence[str]) -> list[bytes]:
         """A unit vector for each text: `dimensions` float32, little-endian. Text beyond 256 tokens is cut."""
@@ -48,14 +39,3 @@ class OnnxEmbedder:
         ids = np.array([self._tokenizer.encode(text).ids], dtype=np.int64)
         vectors = self._session.run(["embedding"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
         return cast(NDArray[np.float32], vectors)[0].astype("<f4").tobytes()
-
-
-def _open_session(model: Path, threads: int) -> _Session:
-    options = _onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    try:
-        return cast(_Session, _onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"]))
-    except Exception as problem:
-        # onnxruntime raises its own classes, which have no common base of their own.
-        raise ArtefactRefused(f"onnxruntime can't open {model}; run `python -m aam build`.") from problem

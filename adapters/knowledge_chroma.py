@@ -119,8 +119,13 @@ class ChromaKnowledge:
 
     @property
     def embedding_model(self) -> str:
-        """The name of the model whose vectors are indexed; queries must carry vectors of the same."""
+        """The name of the embedder that the index was built with."""
         return self._contents.embedding_model
+
+    @property
+    def embedding_version(self) -> str:
+        """Its version; the vectors of queries must come from the same."""
+        return self._contents.embedding_version
 
     @property
     def dimensions(self) -> int:
@@ -132,13 +137,13 @@ class ChromaKnowledge:
         """The calibrated minimum for passages: cosine similarity."""
         return self._contents.passage_minimum
 
-    def search(self, queries: Sequence[RetrieveQuery]) -> list[tuple[Retrieved, ...]]:
+    def search(self, queries: Sequence[RetrieveQuery], vectors: Sequence[bytes]) -> list[tuple[Retrieved, ...]]:
         """The best passages for each query, best first, none below its minimum. Raises `Invalid`, `Unavailable`."""
-        return self._query("passages", self._contents.passage_minimum, queries)
+        return self._query("passages", self._contents.passage_minimum, queries, vectors)
 
-    def sentences(self, queries: Sequence[RetrieveQuery]) -> list[tuple[Retrieved, ...]]:
+    def sentences(self, queries: Sequence[RetrieveQuery], vectors: Sequence[bytes]) -> list[tuple[Retrieved, ...]]:
         """As `search`, over single sentences."""
-        return self._query("sentences", self._contents.sentence_minimum, queries)
+        return self._query("sentences", self._contents.sentence_minimum, queries, vectors)
 
     def close(self) -> None:
         """Free the index and its private copy; the instance can't be used afterwards."""
@@ -146,19 +151,19 @@ class ChromaKnowledge:
         self._copy.close()
 
     def _query(
-        self, name: CollectionName, minimum: float, queries: Sequence[RetrieveQuery]
+        self, name: CollectionName, minimum: float, queries: Sequence[RetrieveQuery], vectors: Sequence[bytes]
     ) -> list[tuple[Retrieved, ...]]:
         if not queries:
             return []
         on = self._today()
         wanted = [
             _Wanted(
-                vector=self._vector(query),
+                vector=self._unpacked(vector),
                 top_k=query.top_k,
                 minimum=query.min_score if query.min_score is not None else minimum,
                 visible=self._visible(name, query.building_id, query.doc_type, on),
             )
-            for query in queries
+            for query, vector in zip(queries, vectors, strict=True)
         ]
         found = self._nearest(name, wanted, max(query.top_k for query in queries) + _SPARE)
         short = [place for place, places in enumerate(found) if places is None]
@@ -198,10 +203,10 @@ class ChromaKnowledge:
             score=max(-1.0, min(1.0, round(score, 6))),
         )
 
-    def _vector(self, query: RetrieveQuery) -> NDArray[np.float32]:
-        if len(query.embedding) != 4 * self.dimensions:
+    def _unpacked(self, vector: bytes) -> NDArray[np.float32]:
+        if len(vector) != 4 * self.dimensions:
             raise Invalid(f"A query's vector must have {self.dimensions} dimensions.")
-        return np.frombuffer(query.embedding, dtype="<f4")
+        return np.frombuffer(vector, dtype="<f4")
 
     def _find_visible(self, name: CollectionName, building: str | None, kind: str | None, on: date) -> frozenset[int]:
         scope = documents_in_scope(self._contents.documents, building, on)

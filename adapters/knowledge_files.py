@@ -49,6 +49,7 @@ class KnowledgeContents(Contract):
     """Everything that was indexed, and the scores that were calibrated for it."""
 
     embedding_model: str
+    embedding_version: str
     dimensions: int
     passage_minimum: float
     """Cosine similarity below which a passage is not shown."""

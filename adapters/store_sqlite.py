@@ -9,7 +9,7 @@ from adapters import store_sqlite_history, store_sqlite_items, store_sqlite_keys
 from adapters.sqlite import Database, to_millis
 from adapters.store_sqlite_schema import SCHEMA
 from core.errors import StoreUnavailable
-from core.messages import BuildingFacts, PastRequest, Workload
+from core.messages import Backlog, BuildingFacts, PastRequest, Workload
 from core.ports.page import Page
 from core.ports.store import IdempotencyClaim, RequestFilter, StoredAnswer
 from core.record import RequestRecord
@@ -57,6 +57,9 @@ class SqliteRequestStore:
 
     async def workload(self) -> Workload:
         return self._database.read(store_sqlite_history.workload)
+
+    async def backlog(self) -> Backlog:
+        return self._database.read(store_sqlite_history.backlog)
 
     async def claim_due(self, *, now: datetime, lease_s: float, limit: int) -> tuple[RequestRecord, ...]:
         due, until = to_millis(now), to_millis(now + timedelta(seconds=lease_s))

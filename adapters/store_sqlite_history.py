@@ -1,14 +1,17 @@
-"""What the SQLite store knows of a home, a building and the workload, read from indexes alone."""
+"""What the SQLite store knows of a home, a building and the work at hand, read from indexes alone."""
 
 import sqlite3
 from collections import defaultdict
 
 from adapters.sqlite import from_millis
 from core.labels import Category, Crew, Status, Trade, Urgency
-from core.messages import BuildingFacts, PastRequest, Workload
+from core.messages import Backlog, BuildingFacts, PastRequest, TopicWork, Workload
 from core.request import RequestId
 
 MAX_PAST_REQUESTS = 50
+MAX_ENDINGS = 20
+"""So many of the newest resolved requests of a topic tell how its work goes."""
+DAY_MS = 86_400_000
 
 _UNKNOWN_TOPIC = ""
 _TOPICS = (*(trade.value for trade in Trade), *(category.value for category in Category), _UNKNOWN_TOPIC)
@@ -29,6 +32,14 @@ _PAST = (
 _WORKLOAD = (
     "SELECT open_crew, urgency, count(*) FROM requests INDEXED BY open_work WHERE open_crew > ''"
     " GROUP BY open_crew, urgency"
+)
+_OPEN_BY_TOPIC = (
+    "SELECT topic, urgency, count(*), sum(breached) FROM requests INDEXED BY open_by_topic"
+    " WHERE is_open = 1 AND topic > '' AND status NOT IN ('Submitted', 'Processing') GROUP BY topic, urgency"
+)
+_ENDINGS = (
+    "SELECT created_at, resolved_at, breached FROM requests INDEXED BY ended_by_topic"
+    " WHERE is_open = 0 AND resolved_at IS NOT NULL AND topic = ? ORDER BY resolved_at DESC LIMIT ?"
 )
 
 
@@ -70,3 +81,33 @@ def workload(connection: sqlite3.Connection) -> Workload:
         level = Urgency(urgency) if urgency else Urgency.MEDIUM
         by_crew[Crew(crew)][level] = by_crew[Crew(crew)].get(level, 0) + count
     return Workload(open_by_crew=dict(by_crew))
+
+
+def backlog(connection: sqlite3.Connection) -> Backlog:
+    """Open work by topic, and how the newest endings of each topic went; what has no urgency yet counts as Medium."""
+    opened: defaultdict[str, dict[Urgency, int]] = defaultdict(dict)
+    overdue: defaultdict[str, int] = defaultdict(int)
+    for topic, urgency, count, late in connection.execute(_OPEN_BY_TOPIC):
+        level = Urgency(urgency) if urgency else Urgency.MEDIUM
+        opened[topic][level] = opened[topic].get(level, 0) + count
+        overdue[topic] += late
+    topics: dict[str, TopicWork] = {}
+    for topic in _TOPICS:
+        endings = connection.execute(_ENDINGS, (topic, MAX_ENDINGS)).fetchall()
+        if topic != _UNKNOWN_TOPIC and (endings or topic in opened):
+            topics[topic] = _topic_work(opened[topic], overdue[topic], endings)
+    return Backlog(topics=topics)
+
+
+def _topic_work(opened: dict[Urgency, int], overdue: int, endings: list[tuple[int, int, int]]) -> TopicWork:
+    """From open work and from when the newest endings were made, when they ended and whether they were late."""
+    days = [max(0, ended - made) / DAY_MS for made, ended, _ in endings]
+    return TopicWork(
+        open=opened,
+        overdue=overdue,
+        ended=len(endings),
+        ended_since=from_millis(endings[-1][1]) if endings else None,
+        last_ended_at=from_millis(endings[0][1]) if endings else None,
+        mean_days=sum(days) / len(days) if days else 0.0,
+        breached=sum(late for _, _, late in endings),
+    )

@@ -67,4 +67,11 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX expiring_keys ON idempotency_keys (expires_at)
 """
 
-SCHEMA = (VERSION_1,)
+VERSION_2 = """
+CREATE INDEX open_by_topic ON requests (topic, urgency, breached, status, is_open)
+    WHERE is_open = 1 AND topic > '' AND status NOT IN ('Submitted', 'Processing');
+CREATE INDEX ended_by_topic ON requests (topic, resolved_at, created_at, breached, is_open)
+    WHERE is_open = 0 AND resolved_at IS NOT NULL
+"""
+
+SCHEMA = (VERSION_1, VERSION_2)

@@ -4,7 +4,7 @@ Each carries a stable `code` and a `detail` that may be shown to whoever called.
 `Exception.__init__` positionally, so that an error keeps its type when it is pickled between replicas.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class AppError(Exception):
@@ -172,6 +172,20 @@ class SystemUnavailable(Unavailable):
     """An outside system does not answer; the call may be repeated."""
 
     code = "system_unavailable"
+
+
+LanguageModelFailure = Literal["timed_out", "failed", "over_budget", "circuit_open", "refused", "invalid"]
+
+
+class LanguageModelUnavailable(Unavailable):
+    """The language model gave nothing that can be used; `reason` says why."""
+
+    code = "language_model_unavailable"
+
+    def __init__(self, detail: str, reason: LanguageModelFailure = "failed") -> None:
+        Exception.__init__(self, detail, reason)
+        self.detail = detail
+        self.reason: LanguageModelFailure = reason
 
 
 class ActionRejected(AppError):

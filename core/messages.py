@@ -4,7 +4,7 @@ Both handle calls take a list and answer with a list of the same length and orde
 `ItemFailure` in its place, never the batch's.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -32,6 +32,8 @@ from core.request import (
     Risk,
     Sla,
 )
+
+Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
 class ItemFailure(Contract):
@@ -73,6 +75,31 @@ class BuildingFacts(Contract):
     """Requests of the building that nobody has ended."""
 
 
+class TopicWork(Contract):
+    """How the work of one trade, or of one category where there is no trade, stands at this moment."""
+
+    open: dict[Urgency, Count] = Field(default_factory=dict[Urgency, Count])
+    """Decided requests that nobody has ended."""
+    overdue: Count = 0
+    """Of these, how many have missed their target."""
+    ended: Count = 0
+    """How many of the newest resolved requests the rest is told of; a store looks at a fixed number at most."""
+    ended_since: UtcTime | None = None
+    """When the oldest of them was resolved."""
+    last_ended_at: UtcTime | None = None
+    mean_days: float = Field(default=0.0, ge=0.0, le=100_000.0)
+    """From their writing to their end."""
+    breached: Count = 0
+    """How many of them missed their target."""
+
+
+class Backlog(Contract):
+    """The present workload as requests show it, in all buildings of the store: they share the crews."""
+
+    topics: dict[str, TopicWork] = Field(default_factory=dict[str, TopicWork])
+    """By trade, or by category where there is no trade; without those of which nothing is known."""
+
+
 class AssessItem(Contract):
     """One message to understand."""
 
@@ -87,6 +114,9 @@ class AssessItem(Contract):
     history: tuple[PastRequest, ...] = ()
     """The resident's requests of the last 180 days, newest first, without this one."""
     building: BuildingFacts = BuildingFacts()
+    backlog: Backlog = Backlog()
+    cohort: int | None = Field(default=None, ge=0, lt=10_000)
+    """The resident's share of a canary: the same for all their messages; None where no resident is known."""
 
 
 class Assessment(Contract):
@@ -94,8 +124,6 @@ class Assessment(Contract):
 
     classification: Classification
     risk: Risk
-    embedding: bytes
-    """The message's unit vector, 384 float32 little-endian; computed once and travelling with the assessment."""
 
 
 class Workload(Contract):
@@ -113,7 +141,6 @@ class ResolveItem(Contract):
     building_id: str | None = None
     classification: Classification
     risk: Risk
-    embedding: bytes
     history: tuple[PastRequest, ...] = ()
     workload: Workload = Workload()
 
@@ -122,7 +149,7 @@ class DecisionTrace(Contract):
     """Everything needed to reach the same decision again, byte for byte."""
 
     inputs: dict[str, Any]
-    """The `ResolveItem` as JSON, the embedding as base64."""
+    """The `ResolveItem` as JSON, the vector by which it was looked up as base64, and what came of a question."""
     seed: int
     replications: int
     method: str
@@ -184,7 +211,6 @@ class RetrieveQuery(Contract):
     """One query against the knowledge base."""
 
     text: str
-    embedding: bytes
     top_k: int = Field(default=5, ge=1, le=50)
     building_id: str | None = None
     doc_type: str | None = None

@@ -65,6 +65,8 @@ class RiskFactor(Contract):
     feature: str
     value: float
     contribution: float
+    label: str = ""
+    """The feature in words."""
 
 
 class Risk(Contract):

@@ -16,11 +16,31 @@ class Settings(BaseSettings):
     """Databases, keys and logs; survives a restart."""
     artefacts_dir: Path = Path("var/artefacts")
     """What `python -m aam build` makes: the embedder, the models, the knowledge-base index."""
+    s3_endpoint_url: str | None = Field(default=None, pattern=r"^https?://")
+    """Where S3's protocol is spoken for models in `s3://`; None for AWS's own service."""
     auth_mode: Literal["local", "oidc"] = "local"
     oidc_issuer: str | None = None
     oidc_audience: str | None = None
     oidc_jwks_url: str | None = None
     gemini_api_key: SecretStr | None = None
+    """With it, Gemini gives second opinions and words answers; without it, everything works offline."""
+    gemini_model: str = Field(default="gemini-3.5-flash-lite", pattern=r"^[a-z0-9][a-z0-9.-]{0,80}$")
+    gemini_base_url: str | None = None
+    """Where Gemini's REST protocol is spoken; None for Google's own service."""
+    gemini_deadline_s: float = Field(default=4.0, gt=0)
+    """For one question with all its tries; never more than half of what its service may take."""
+    gemini_attempts: int = Field(default=3, ge=1)
+    gemini_tokens_per_hour: int = Field(default=1_000_000, ge=0)
+    """Input and output together, over a moving hour."""
+    gemini_usd_per_hour: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
+    gemini_usd_per_million_input_tokens: float = Field(default=0.30, ge=0.0, allow_inf_nan=False)
+    gemini_usd_per_million_output_tokens: float = Field(default=2.50, ge=0.0, allow_inf_nan=False)
+    gemini_breaker_failures: int = Field(default=5, ge=1)
+    """After so many failed tries in a row, Gemini is left alone."""
+    gemini_breaker_reset_s: float = Field(default=30.0, gt=0)
+    """So long; then a single call tries it."""
+    redis_url: str | None = Field(default=None, pattern=r"^rediss?://")
+    """Where replicas share the language model's budget; without it, each replica has a budget of its own."""
     llm_confidence_floor: float = Field(default=0.55, ge=0.0, le=1.0)
     """Below this confidence of the local model, the language model is asked."""
     assess_timeout_s: float = Field(default=8.0, gt=0)
@@ -44,9 +64,24 @@ class Settings(BaseSettings):
     body_limit_bytes: int = Field(default=262_144, ge=1024)
 
     @property
+    def opinion_deadline_s(self) -> float:
+        """How long a message may wait for a second opinion."""
+        return min(self.gemini_deadline_s, self.assess_timeout_s / 2)
+
+    @property
+    def answer_deadline_s(self) -> float:
+        """How long a question may wait for its answer's wording."""
+        return min(self.gemini_deadline_s, self.resolve_timeout_s / 2)
+
+    @property
     def database(self) -> Path:
         """The store's SQLite file."""
         return self.state_dir / "requests.sqlite3"
+
+    @property
+    def artefact_cache(self) -> Path:
+        """Models that were fetched from S3."""
+        return self.state_dir / "artefact-cache"
 
     @property
     def queue_database(self) -> Path:

@@ -23,9 +23,10 @@ TOP = 5
 def evaluate(queries: Sequence[LabelledQuery], knowledge: Knowledge, embedder: Embedder) -> dict[str, float]:
     """Recall@5 and mean reciprocal rank of the right passage, over the questions that have one; each 0..1."""
     asked = [query for query in queries if query.answerable]
-    found = knowledge.search(_retrieve(asked, embedder, 10, -1.0))
+    vectors = embedder.embed([query.query for query in asked])
+    found = knowledge.search(_queries(asked, 10, -1.0), vectors)
     ranks = [_rank(query, passages) for query, passages in zip(asked, found, strict=True)]
-    shown = knowledge.search(_retrieve(asked, embedder, TOP, None))
+    shown = knowledge.search(_queries(asked, TOP, None), vectors)
     return {
         "recall_at_5": _share(0 < rank <= TOP for rank in ranks),
         "recall_at_5_above_minimum": _share(
@@ -57,7 +58,8 @@ async def ask(
     queries: Sequence[LabelledQuery], knowledge: Knowledge, model: OfflineLanguageModel, embedder: Embedder
 ) -> list[Outcome]:
     """What the built knowledge base answers, by the path that serves residents."""
-    found = knowledge.sentences(_retrieve(queries, embedder, CANDIDATES, None))
+    vectors = embedder.embed([query.query for query in queries])
+    found = knowledge.sentences(_queries(queries, CANDIDATES, None), vectors)
     answerer = KnowledgeAnswerer(model)
     outcomes: list[Outcome] = []
     for query, sentences in zip(queries, found, strict=True):
@@ -67,13 +69,9 @@ async def ask(
     return outcomes
 
 
-def _retrieve(
-    queries: Sequence[LabelledQuery], embedder: Embedder, top: int, minimum: float | None
-) -> list[RetrieveQuery]:
-    vectors = embedder.embed([query.query for query in queries])
+def _queries(queries: Sequence[LabelledQuery], top: int, minimum: float | None) -> list[RetrieveQuery]:
     return [
-        RetrieveQuery(text=query.query, embedding=vector, top_k=top, building_id=query.building, min_score=minimum)
-        for query, vector in zip(queries, vectors, strict=True)
+        RetrieveQuery(text=query.query, top_k=top, building_id=query.building, min_score=minimum) for query in queries
     ]
 
 

@@ -103,6 +103,7 @@ def build(
     fitted = fit(_split(evidence, "fit"))
     contents = KnowledgeContents(
         embedding_model=embedder.name,
+        embedding_version=embedder.version,
         dimensions=embedder.dimensions,
         passage_minimum=minimum_score(labelled, vectors, passage_index, day),
         sentence_minimum=minimum_score(labelled, vectors, sentence_index, day),
@@ -121,6 +122,7 @@ def build(
             "kb_version": rules.kb_version,
             "policy_version": rules.policy_version,
             "embedding_model": embedder.name,
+            "embedding_version": embedder.version,
             "documents": len(corpus.documents),
             "passages": len(corpus.passages),
             "sentences": len(corpus.sentences),

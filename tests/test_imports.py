@@ -12,7 +12,8 @@ STANDARD = frozenset(sys.stdlib_module_names)
 SERVICES = ("ai_processing", "decision_simulation", "execution", "request_management")
 ALGORITHMS = {"numpy", "xgboost", "simpy"}
 VENDORS = {
-    "boto3", "chromadb", "google", "jwt", "numpy", "onnxruntime", "pydantic", "tokenizers", "xgboost", "yaml",
+    "aiohttp", "boto3", "botocore", "chromadb", "google", "jwt", "limits", "numpy", "onnxruntime", "phonenumbers",
+    "purgatory", "pydantic", "tenacity", "tokenizers", "xgboost", "yaml",
 }  # fmt: skip
 TRAINING = {"models", "kb", "aam", "bench", "tests"}
 

@@ -1,6 +1,7 @@
 """What the thinking services need: vectors of text, the knowledge base, and a language model."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from core.messages import Retrieved, RetrieveQuery
@@ -12,10 +13,33 @@ class Embedder(Protocol):
     """Turns text into a vector."""
 
     name: str
+    """The model."""
+    version: str
+    """What was built of it: vectors of two versions can't be compared."""
     dimensions: int
 
     def embed(self, texts: Sequence[str]) -> list[bytes]:
         """A unit vector for each text: `dimensions` float32, little-endian. Text beyond 256 tokens is cut."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the encoder says of one text, all as log-odds."""
+
+    scores: tuple[float, ...]
+    """For the labels of all heads, side by side."""
+    counts: tuple[float, ...]
+    """For one issue, two, and so on."""
+    starts: tuple[tuple[int, float], ...]
+    """For each word: its place in the text, and that an issue begins there."""
+
+
+class MessageEncoder(Protocol):
+    """Reads messages for the text model that it was trained with."""
+
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        """A reading of each text, in order, which depends on that text alone; long texts are read to their end."""
         ...
 
 
@@ -37,14 +61,25 @@ class Knowledge(Protocol):
         """How many passages are indexed."""
         ...
 
-    def search(self, queries: Sequence[RetrieveQuery]) -> list[tuple[Retrieved, ...]]:
+    @property
+    def embedding_model(self) -> str:
+        """The name of the embedder that the index was built with."""
+        ...
+
+    @property
+    def embedding_version(self) -> str:
+        """Its version; the vectors of queries must come from the same."""
+        ...
+
+    def search(self, queries: Sequence[RetrieveQuery], vectors: Sequence[bytes]) -> list[tuple[Retrieved, ...]]:
         """The best passages for each query, best first, in one vector query; none below the minimum score.
 
-        A query with a building finds the building's passages and those for all buildings.
+        `vectors` are those of the queries' texts, in their order. A query with a building finds the building's passages
+        and those for all buildings.
         """
         ...
 
-    def sentences(self, queries: Sequence[RetrieveQuery]) -> list[tuple[Retrieved, ...]]:
+    def sentences(self, queries: Sequence[RetrieveQuery], vectors: Sequence[bytes]) -> list[tuple[Retrieved, ...]]:
         """As `search`, over single sentences; `text` is the sentence as the document has it."""
         ...
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from core.labels import Category, Status, Urgency
-from core.messages import BuildingFacts, PastRequest, Workload
+from core.messages import Backlog, BuildingFacts, PastRequest, Workload
 from core.ports.page import Page
 from core.record import RequestRecord
 from core.request import BuildingId, Event, Request, RequestId, ResidentId
@@ -87,6 +87,10 @@ class RequestStore(Protocol):
 
     async def workload(self) -> Workload:
         """What is approved or in progress and not done, by the selected option's crew."""
+        ...
+
+    async def backlog(self) -> Backlog:
+        """What is decided and not ended, and how the newest 20 resolved ones of each topic went."""
         ...
 
     async def claim_due(self, *, now: datetime, lease_s: float, limit: int) -> tuple[RequestRecord, ...]:

@@ -1,19 +1,19 @@
-"""Understands messages: one embedding batch, the heads, the safety screen, a second opinion, then risk."""
+"""Understands messages: the safety screen, the text model, a second opinion where it is unsure, then risk."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from core.errors import AppError, BrokenInvariant, Invalid
 from core.messages import AssessItem, Assessment, ItemFailure
-from core.ports.intelligence import Embedder, LanguageModel
-from core.request import Classification, Risk
+from core.ports.intelligence import LanguageModel
+from core.request import Classification, Issue, Risk
 from deployments.ai_processing.cascade import DEADLINE_S, Cascade
-from deployments.ai_processing.issues import find_issues, split_clauses
+from deployments.ai_processing.issues import name_issues, split_issues
 from deployments.ai_processing.merger import Local, Merger, raise_to_rule
 from deployments.ai_processing.safety import SafetyFinding, SafetyScreen
-from deployments.ai_processing.text import TextModel
+from deployments.ai_processing.text import TextModel, TextPrediction
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,6 @@ class Assessor:
 
     def __init__(
         self,
-        embedder: Embedder,
         screen: SafetyScreen,
         text_model: TextModel,
         risk_model: RiskPredictor,
@@ -49,7 +48,6 @@ class Assessor:
         deadline_s: float = DEADLINE_S,
     ) -> None:
         """`advice` says what to do now, by the id of a safety rule, with a `default`."""
-        self._embedder = embedder
         self._screen = screen
         self._text_model = text_model
         self._risk_model = risk_model
@@ -61,7 +59,7 @@ class Assessor:
         """One result for each item, in order; what is wrong with one item is that item's failure alone."""
         failures: Failures = {}
         findings = self._screen_all([item.message_text for item in items])
-        local, classified = await self._understand(items, findings, failures)
+        _, classified = await self._understand(items, findings, failures)
 
         def predict(places: Sequence[int]) -> list[Risk]:
             return self._risk_model.predict([items[p] for p in places], [classified[p] for p in places])
@@ -70,7 +68,7 @@ class Assessor:
         return [
             self._with_finding(failures[place], findings[place])
             if place in failures
-            else Assessment(classification=classified[place], risk=risks[place], embedding=local[place].embedding)
+            else Assessment(classification=classified[place], risk=risks[place])
             for place in range(len(items))
         ]
 
@@ -115,25 +113,23 @@ class Assessor:
         }
 
     def _look_at(self, texts: Sequence[str], findings: Sequence[SafetyFinding | None]) -> list[Local]:
-        """What this service makes of each text by itself; messages and clauses share one embedding batch."""
-        clauses = [split_clauses(text) for text in texts]
-        every = [*texts, *(clause.text for each in clauses for clause in each)]
-        vectors = self._embedder.embed(every)
-        predictions = self._text_model.predict(every, vectors)
-        of_clauses = iter(predictions[len(texts) :])
-        looked: list[Local] = []
-        for place, text in enumerate(texts):
-            issues = find_issues(clauses[place], [next(of_clauses) for _ in clauses[place]])
-            looked.append(
-                Local(
-                    text=text,
-                    embedding=vectors[place],
-                    prediction=predictions[place],
-                    finding=findings[place],
-                    issues=tuple(raise_to_rule(issue, self._screen.screen(issue.text)) for issue in issues),
-                )
+        """What this service makes of each text by itself."""
+        predictions = self._text_model.predict(texts)
+        parts = [split_issues(text, prediction) for text, prediction in zip(texts, predictions, strict=True)]
+        of_parts = iter(self._text_model.predict([part for each in parts for part in each]))
+        return [
+            Local(
+                text=text, prediction=prediction, finding=finding, issues=self._name_issues(each, of_parts, prediction)
             )
-        return looked
+            for text, prediction, finding, each in zip(texts, predictions, findings, parts, strict=True)
+        ]
+
+    def _name_issues(
+        self, parts: Sequence[str], predictions: Iterator[TextPrediction], whole: TextPrediction
+    ) -> tuple[Issue, ...]:
+        """The parts with the labels of the next predictions, and as the safety screen has them."""
+        issues = name_issues(parts, [next(predictions) for _ in parts], whole)
+        return tuple(raise_to_rule(issue, self._screen.screen(issue.text)) for issue in issues)
 
 
 def _attempt(

@@ -7,11 +7,13 @@ from typing import Literal
 from core.labels import Category, Intent, Trade, Urgency
 from core.messages import AssessItem
 from core.request import Classification, Issue
-from deployments.ai_processing.issues import leading_issue
+from deployments.ai_processing.issues import is_counted, leading_issue
 from deployments.ai_processing.safety import SafetyFinding
 from deployments.ai_processing.text import TextPrediction
 
 DEFAULT_ADVICE = "default"
+SURE = 0.6
+"""From this probability on, the model knows better than a safety rule what an emergency is about."""
 
 Source = Literal["rules", "model", "llm", "user"]
 
@@ -21,7 +23,6 @@ class Local:
     """What this service made of one message by itself."""
 
     text: str
-    embedding: bytes
     prediction: TextPrediction
     finding: SafetyFinding | None
     issues: tuple[Issue, ...]
@@ -56,10 +57,10 @@ class Merger:
 
     def merge(self, local: Local, item: AssessItem, opinion: Classification | None) -> Classification:
         """The classification of one message."""
-        labels = _from_model(local) if opinion is None else _from_opinion(opinion, local.text)
+        labels = _from_model(local) if opinion is None else _from_opinion(opinion, local)
         labels = _apply_writer(labels, item, local.prediction)
         if local.finding:
-            labels = _apply_rule(labels, local.finding, self.rule_precision)
+            labels = _apply_rule(labels, local, local.finding, self.rule_precision)
         emergency = labels.urgency is Urgency.EMERGENCY
         return Classification(
             category=labels.category,
@@ -91,25 +92,52 @@ def raise_to_rule(issue: Issue, finding: SafetyFinding | None) -> Issue:
 def _from_model(local: Local) -> Labels:
     found = local.prediction
     labels = Labels(found.category, found.urgency, found.intent, found.trade, {**found.confidences}, local.issues)
-    return _led_by_issues(labels)
+    sure = found.confidences["category"] >= SURE and not is_counted(local.text)
+    return _led_by_issues(labels, sure=sure)
 
 
-def _from_opinion(opinion: Classification, text: str) -> Labels:
-    trade = opinion.trade if opinion.category is Category.MAINTENANCE else None
+def _from_opinion(opinion: Classification, local: Local) -> Labels:
+    trade = (opinion.trade or local.prediction.maintenance_trade) if opinion.category is Category.MAINTENANCE else None
     # Only what the writer wrote may be shown as a part of the message.
-    issues = tuple(issue for issue in opinion.issues if issue.text in text)
+    issues = tuple(issue for issue in opinion.issues if issue.text in local.text and _is_legal(issue))
     certainty = {"opinion": opinion.confidence}
     labels = Labels(opinion.category, opinion.urgency, opinion.intent, trade, certainty, issues)
-    return _led_by_issues(labels) if len(issues) > 1 else replace(labels, issues=())
+    labels = _led_by_issues(labels) if len(issues) > 1 else replace(labels, issues=())
+    return _keep_alarm(labels, local)
 
 
-def _led_by_issues(labels: Labels) -> Labels:
-    """A message with several issues has the labels of the most urgent one, or of the first named."""
+def _is_legal(issue: Issue) -> bool:
+    return bool(issue.text.strip()) and (issue.trade is not None) == (issue.category is Category.MAINTENANCE)
+
+
+def _keep_alarm(labels: Labels, local: Local) -> Labels:
+    """An alarm of this service's own stands: a second opinion may raise one, and never puts one out."""
+    alarming = any(issue.urgency is Urgency.EMERGENCY for issue in local.issues)
+    if alarming:
+        labels = _led_by_issues(replace(labels, issues=local.issues))
+    if labels.urgency is Urgency.EMERGENCY or not (alarming or local.prediction.urgency is Urgency.EMERGENCY):
+        return labels
+    certainty = {**labels.certainty, "urgency": local.prediction.confidences["urgency"]}
+    return replace(labels, urgency=Urgency.EMERGENCY, certainty=certainty)
+
+
+def _led_by_issues(labels: Labels, *, sure: bool = False) -> Labels:
+    """A message with several issues has the labels of the most urgent one, or of the first named.
+
+    Where they are `sure`, its own category and trade stand if an issue has them: they were learned to be just that, and
+    the split may be wrong. An emergency always leads, since its crew is the one that goes.
+    """
     if not labels.issues:
         return labels
     lead = leading_issue(labels.issues)
     urgency = max(lead.urgency, labels.urgency, key=lambda each: each.rank)
+    if sure and lead.urgency is not Urgency.EMERGENCY and _among(labels):
+        return replace(labels, urgency=urgency)
     return replace(labels, category=lead.category, trade=lead.trade, urgency=urgency)
+
+
+def _among(labels: Labels) -> bool:
+    return any((issue.category, issue.trade) == (labels.category, labels.trade) for issue in labels.issues)
 
 
 def _apply_writer(labels: Labels, item: AssessItem, prediction: TextPrediction) -> Labels:
@@ -137,12 +165,14 @@ def _apply_writer(labels: Labels, item: AssessItem, prediction: TextPrediction) 
     )
 
 
-def _apply_rule(labels: Labels, finding: SafetyFinding, precision: float) -> Labels:
+def _apply_rule(labels: Labels, local: Local, finding: SafetyFinding, precision: float) -> Labels:
+    """The rule's urgency; its category and trade only where the labels' own are in doubt."""
     certainty = {head: value for head, value in labels.certainty.items() if head in ("intent", "opinion")}
+    sure = local.prediction.category_probabilities[labels.category] >= SURE
     return replace(
         labels,
-        category=finding.category,
-        trade=finding.trade,
+        category=labels.category if sure else finding.category,
+        trade=labels.trade if sure else finding.trade,
         urgency=finding.urgency,
         certainty={**certainty, "rule": precision},
     )

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Any, Literal, Protocol, Self, cast
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +17,15 @@ from core.errors import ArtefactRefused
 from core.labels import RiskLevel
 from core.messages import AssessItem
 from core.request import Classification, Risk, RiskFactor
+from core.settings import Settings
+from deployments.ai_processing.factor_labels import FACTOR_LABELS
 from deployments.ai_processing.features import FEATURE_NAMES, MATTERS, matrix
+from deployments.ai_processing.subjects import SUBJECTS
 
 Target = Literal["recurrence", "sla_breach", "escalation"]
 TARGETS: tuple[Target, ...] = ("recurrence", "sla_breach", "escalation")
 FACTORS = 5
-ABOUT = len(MATTERS)
+ABOUT = len(MATTERS) + len(SUBJECTS)
 
 Floats = npt.NDArray[np.float64]
 
@@ -93,8 +98,12 @@ class RiskModel:
     Safe to use from many threads: after construction nothing changes, and tree boosters predict without a lock.
     """
 
-    def __init__(self, artefact: RiskArtefact) -> None:
-        """Raises `ArtefactRefused` where the artefact was trained for other features or can't be read."""
+    def __init__(self, artefact: RiskArtefact, zone: tzinfo | None = None) -> None:
+        """Raises `ArtefactRefused` where the artefact was trained for other features or can't be read.
+
+        `zone` is that of the buildings, in which the hour and the season of a message are told; None for the settings'.
+        """
+        self._zone = zone or ZoneInfo(Settings().time_zone)
         self._specification = _parse(artefact.specification)
         self._weights = Weights.of(self._specification)
         self._boosters = {target: _load(artefact.boosters, target) for target in TARGETS}
@@ -104,7 +113,7 @@ class RiskModel:
         """The risk of each message, in order; both arguments have the same length."""
         if not items:
             return []
-        rows = matrix(items, classifications)
+        rows = matrix(items, classifications, self._zone)
         data = xgboost.DMatrix(rows, nthread=1)
         probabilities = self._probabilities(data)
         scores = combined_score(probabilities, self._weights)
@@ -165,17 +174,18 @@ def decisive_target(probabilities: Floats, weights: Weights) -> npt.NDArray[np.i
 
 
 def top_factors(
-    rows: npt.NDArray[np.float32], contributions: npt.NDArray[np.floating[Any]]
+    rows: npt.NDArray[np.float32], contributions: npt.NDArray[np.floating[Any]], limit: int = FACTORS
 ) -> list[tuple[RiskFactor, ...]]:
     """The largest contributions of each row, both of shape (n, k), in calibrated log-odds.
 
     The columns that say what the message is about are one thing to a reader: their contributions are added up under
-    the name of the trade, or of the category where there is no trade.
+    the name of the one that is true of the message and contributes most.
     """
-    about = np.argmax(rows[:, :ABOUT], axis=1).tolist()
+    sizes = np.where(rows[:, :ABOUT] == 1.0, np.abs(contributions[:, :ABOUT]), -1.0)
+    about = np.argmax(sizes, axis=1).tolist()
     summed = contributions[:, :ABOUT].sum(axis=1, keepdims=True)
     merged = np.hstack([summed, contributions[:, ABOUT:]])
-    order = np.argsort(-np.abs(merged), axis=1, kind="stable")[:, :FACTORS]
+    order = np.argsort(-np.abs(merged), axis=1, kind="stable")[:, :limit]
     ranked = zip(about, rows.tolist(), merged.tolist(), order.tolist(), strict=True)
     return [
         tuple(_factor(place, matter, row, values[place]) for place in places if values[place])
@@ -186,9 +196,10 @@ def top_factors(
 def _factor(place: int, matter: int, row: list[float], contribution: float) -> RiskFactor:
     """The factor at a place of the merged contributions, of which the first is the matter's."""
     if place == 0:
-        return RiskFactor(feature=MATTERS[matter], value=1.0, contribution=contribution)
-    column = ABOUT + place - 1
-    return RiskFactor(feature=FEATURE_NAMES[column], value=row[column], contribution=contribution)
+        name, value = FEATURE_NAMES[matter], 1.0
+    else:
+        name, value = FEATURE_NAMES[ABOUT + place - 1], row[ABOUT + place - 1]
+    return RiskFactor(feature=name, value=value, contribution=contribution, label=FACTOR_LABELS[name])
 
 
 def _level(score: float, specification: RiskSpecification) -> RiskLevel:

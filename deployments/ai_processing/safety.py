@@ -2,20 +2,33 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from re import Pattern
+from re import Pattern as Regex
 from typing import Any
 
 from core.contract import Contract
 from core.errors import ArtefactRefused
 from core.labels import Category, Trade, Urgency
+from deployments.ai_processing.safety_patterns import Clause, Pattern, Span, Vocabulary, find
+from deployments.ai_processing.safety_scope import (
+    NEGATION_REACH,
+    SUPPOSITION_REACH,
+    Excuse,
+    Governor,
+    Scoped,
+    distance,
+    scope,
+)
 
-_CLAUSE_END = re.compile(r"(?<=[.!?;])\s+|[\n\r;]+|\s+(?:but|however|pero)\s+")
+_CLAUSE_END = re.compile(
+    r"(?<=[.!?;])\s+|[\n\r;]+"
+    r"|,?\s(?:but|however|although|though|pero|yet|except|and now(?= there| the| i)|now(?= there))\s"
+)
 _APOSTROPHE = re.compile(r"[\u2019\u2018`\u00b4]")
-_WITH_S = re.compile(r"(\w+)'s\b")
+_WITH_S = re.compile(r"\b(\w+)'s\b")
 _JOINED_S = frozenset(
     [
         "it",
@@ -41,6 +54,17 @@ _JOINED_S = frozenset(
 """Words whose `'s` is kept as part of the word ("its", "theres"); that of a noun ("the heat's off") is dropped."""
 
 
+class Guard(Contract):
+    """Words that excuse a match in their clause: it is over, supposed, far away, or about something else."""
+
+    words: str
+    """A term of the pattern language."""
+    not_with: str | None = None
+    """A term that takes the excuse away ("they fixed it and it sparks again")."""
+    within: int = 10
+    """How many words from the match it may stand."""
+
+
 class SafetyRule(Contract):
     """One hazard and the words that tell of it; the file of rules says how patterns are read."""
 
@@ -52,21 +76,35 @@ class SafetyRule(Contract):
     amenity: bool = False
     """Where the clause names an amenity, the category is Amenities."""
     any_of: tuple[str, ...]
+    alone: str | None = None
+    """A term that tells of the hazard where it is all that a sentence says."""
     unless: tuple[str, ...] = ()
+    no_guards: tuple[str, ...] = ()
+    """Shared guards that do not hold for this rule."""
     guards: tuple[str, ...] = ()
+    """Further guards that hold for it."""
     when: tuple[tuple[str, ...], ...] = ()
     """Alternatives; in each, all named contexts must be met in the message. Empty: always."""
+    fires: tuple[str, ...]
+    """Examples on which this rule, and no earlier one, fires."""
+    silent: tuple[str, ...]
+    """Examples on which no rule fires."""
 
 
 class SafetyRules(Contract):
-    """All rules, in the order in which they are applied, and the patterns that they share."""
+    """All rules, in the order in which they are applied, and what they share."""
 
-    negations: str
-    context_negations: str
-    not_negations: str
-    guards: dict[str, tuple[str, ...]]
-    amenities: tuple[str, ...]
+    words: dict[str, str]
+    compounds: str
+    negation: str
+    supposition: str
+    supposition_end: str
+    scope_end: str
+    amenities: str
+    guards: dict[str, Guard]
+    shared_guards: tuple[str, ...]
     contexts: dict[str, tuple[str, ...]]
+    """Regular expressions on the normalised message: numbers, temperatures, hours."""
     rules: tuple[SafetyRule, ...]
 
 
@@ -80,15 +118,23 @@ class SafetyFinding:
     category: Category
     trade: Trade | None
     matched: str
-    """The words as normalised: lower case, without accents and apostrophes."""
+    """The words as normalised: lower case, without accents, apostrophes and hyphens."""
     urgency: Urgency = Urgency.EMERGENCY
 
 
 @dataclass(frozen=True)
 class _CompiledRule:
     rule: SafetyRule
-    patterns: tuple[Pattern[str], ...]
-    stops: tuple[Pattern[str], ...]
+    patterns: tuple[Pattern, ...]
+    unless: tuple[Pattern, ...]
+    guards: tuple[Excuse, ...]
+
+
+_FRAGMENT = 24
+"""Characters of a clause that is read together with its neighbour."""
+
+_EXCUSE_REACH = 10
+"""Words from a match within which an `unless` counts."""
 
 
 class SafetyScreen:
@@ -102,17 +148,33 @@ class SafetyScreen:
         """Compile the rules. Raises `ArtefactRefused` for a pattern or a name that does not fit."""
         self.version = version
         self.rule_ids = tuple(rule.id for rule in rules.rules)
-        try:
-            self._negations = re.compile(rules.negations)
-            self._context_negations = re.compile(rules.context_negations)
-            self._not_negations = re.compile(rules.not_negations)
-            self._amenities = _compile(rules.amenities)
-            self._contexts = {name: _compile(patterns) for name, patterns in rules.contexts.items()}
-            self._rules = tuple(_compile_rule(rule, rules) for rule in rules.rules)
-        except (re.error, KeyError) as problem:
-            raise ArtefactRefused(f"The safety rules can't be compiled: {problem}.") from problem
         if len(set(self.rule_ids)) != len(self.rule_ids):
             raise ArtefactRefused("Two safety rules have the same id.")
+        try:
+            self._compile(rules)
+        except (re.error, KeyError, ValueError) as problem:
+            raise ArtefactRefused(f"The safety rules can't be compiled: {problem}.") from problem
+
+    def _compile(self, rules: SafetyRules) -> None:
+        words = self._vocabulary = Vocabulary(rules.words, rules.compounds)
+        self._governors = (
+            Governor(words.concept(rules.supposition), words.concept(rules.supposition_end), SUPPOSITION_REACH),
+            Governor(words.concept(rules.negation), words.concept(rules.scope_end), NEGATION_REACH),
+        )
+        self._amenities = words.concept(rules.amenities)
+        guards = {name: _compile_guard(guard, words) for name, guard in rules.guards.items()}
+        self._rules = tuple(_compile_rule(rule, rules.shared_guards, guards, words) for rule in rules.rules)
+        self._by_key: dict[int, list[tuple[int, int, int]]] = {}
+        for number, compiled in enumerate(self._rules):
+            for order, pattern in enumerate(compiled.patterns):
+                self._by_key.setdefault(pattern.key, []).append((number, order, pattern.needs))
+        self._keys = sum(1 << key for key in self._by_key)
+        self._contexts: dict[str, tuple[Regex[str], ...] | int] = {
+            name: tuple(re.compile(pattern) for pattern in patterns) for name, patterns in rules.contexts.items()
+        }
+        for name in {name for rule in rules.rules for names in rule.when for name in names}:
+            if name not in self._contexts:
+                self._contexts[name] = words.list_of(name)
 
     @classmethod
     def from_rules(cls, data: Mapping[str, Any]) -> "SafetyScreen":
@@ -125,47 +187,65 @@ class SafetyScreen:
 
     def screen(self, text: str) -> SafetyFinding | None:
         """The first rule that fires, in the rules' order, or None."""
-        clauses = tuple(_clauses(text))
+        plain = normalise(text)
+        clauses = [scope(self._vocabulary.read(clause), self._governors) for clause in _clauses(plain)]
         contexts: dict[str, bool] = {}
 
         def met(name: str) -> bool:
             if name not in contexts:
-                contexts[name] = any(self._stated(self._contexts[name], clause) for clause in clauses)
+                contexts[name] = self._is_met(self._contexts[name], plain, clauses)
             return contexts[name]
 
-        for compiled in self._rules:
-            for clause in clauses:
-                if (matched := self._match(compiled, clause)) and _applies(compiled.rule, met):
-                    return self._finding(compiled.rule, clause, matched)
+        for compiled, place, pattern in self._candidates(clauses):
+            if (spans := _match(compiled, pattern, clauses[place])) and _applies(compiled.rule, met):
+                return self._finding(compiled.rule, clauses[place].clause, spans)
         return None
 
-    def _match(self, compiled: _CompiledRule, clause: str) -> str | None:
-        for pattern in compiled.patterns:
-            for match in pattern.finditer(clause):
-                if not self._negated(self._negations, clause[: match.start()]):
-                    return None if any(stop.search(clause) for stop in compiled.stops) else match.group(0)
-        return None
+    def _candidates(self, clauses: Sequence[Scoped]) -> list[tuple[_CompiledRule, int, Pattern]]:
+        """Patterns all of whose words stand in a clause, in the rules' order."""
+        found: list[tuple[int, int, int]] = []
+        for place, scoped in enumerate(clauses):
+            concepts = scoped.clause.concepts
+            keys = concepts & self._keys
+            while keys:
+                lowest = keys & -keys
+                keys ^= lowest
+                for number, order, needs in self._by_key[lowest.bit_length() - 1]:
+                    if concepts & needs == needs:
+                        found.append((number, place, order))
+        return [(self._rules[rule], place, self._rules[rule].patterns[order]) for rule, place, order in sorted(found)]
 
-    def _stated(self, patterns: tuple[Pattern[str], ...], clause: str) -> bool:
-        return any(
-            not self._negated(self._context_negations, clause[: match.start()])
-            for pattern in patterns
-            for match in pattern.finditer(clause)
-        )
+    def _is_met(self, context: tuple[Regex[str], ...] | int, plain: str, clauses: Sequence[Scoped]) -> bool:
+        if isinstance(context, tuple):
+            return any(pattern.search(plain) for pattern in context)
+        return any(clause.states((span,)) for clause in clauses for span in clause.clause.spans(context))
 
-    def _negated(self, negations: Pattern[str], before: str) -> bool:
-        return bool(negations.search(self._not_negations.sub("_", before)))
-
-    def _finding(self, rule: SafetyRule, clause: str, matched: str) -> SafetyFinding:
-        at_amenity = rule.amenity and any(pattern.search(clause) for pattern in self._amenities)
+    def _finding(self, rule: SafetyRule, clause: Clause, spans: Sequence[Span]) -> SafetyFinding:
+        at_amenity = rule.amenity and clause.has(self._amenities)
         return SafetyFinding(
             rule_id=rule.id,
             hazard=rule.hazard,
             reason=rule.reason,
             category=Category.AMENITIES if at_amenity else rule.category,
             trade=None if at_amenity else rule.trade,
-            matched=matched.strip(),
+            matched=clause.text(spans),
         )
+
+
+def _match(compiled: _CompiledRule, pattern: Pattern, scoped: Scoped) -> tuple[Span, ...] | None:
+    for spans in find(pattern, scoped.clause):
+        if scoped.states(spans) and not _excused(compiled, scoped, spans):
+            return spans
+    return None
+
+
+def _excused(compiled: _CompiledRule, scoped: Scoped, spans: Sequence[Span]) -> bool:
+    guarded = any(scoped.has(guard, spans) for guard in compiled.guards)
+    return guarded or any(
+        scoped.states((*other, *spans)) and distance((other[0][0], other[-1][1]), spans) <= _EXCUSE_REACH
+        for pattern in compiled.unless
+        for other in find(pattern, scoped.clause)
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -187,21 +267,37 @@ def _join_s(match: re.Match[str]) -> str:
     return f"{word}s" if word in _JOINED_S else word
 
 
-def _clauses(text: str) -> Iterator[str]:
-    return (clause.strip() for clause in _CLAUSE_END.split(normalise(text)) if clause and clause.strip())
+def _clauses(plain: str) -> Iterator[str]:
+    """Clauses, and a short one once more with the one before it ("Poop water. Coming up. In the tub.")."""
+    before = ""
+    for clause in _CLAUSE_END.split(plain):
+        if not clause or clause.isspace():
+            continue
+        yield clause
+        if before and (len(clause) <= _FRAGMENT or len(before) <= _FRAGMENT) and len(before) < 400:
+            yield f"{before}, {clause}"
+        before = clause
 
 
 def _applies(rule: SafetyRule, met: Callable[[str], bool]) -> bool:
     return not rule.when or any(all(met(name) for name in names) for names in rule.when)
 
 
-def _compile(patterns: tuple[str, ...]) -> tuple[Pattern[str], ...]:
-    return tuple(re.compile(pattern) for pattern in patterns)
+def _compile_guard(guard: Guard, words: Vocabulary) -> Excuse:
+    not_with = None if guard.not_with is None else words.concept(guard.not_with)
+    return Excuse(words.concept(guard.words), not_with, guard.within)
 
 
-def _compile_rule(rule: SafetyRule, rules: SafetyRules) -> _CompiledRule:
-    for name in (name for names in rule.when for name in names):
-        if name not in rules.contexts:
-            raise KeyError(f"rule {rule.id} names the unknown context {name}")
-    shared = tuple(pattern for guard in rule.guards for pattern in rules.guards[guard])
-    return _CompiledRule(rule, _compile(rule.any_of), _compile((*rule.unless, *shared)))
+def _compile_rule(
+    rule: SafetyRule, shared: Sequence[str], guards: Mapping[str, Excuse], words: Vocabulary
+) -> _CompiledRule:
+    try:
+        whole = () if rule.alone is None else (words.whole(rule.alone),)
+        return _CompiledRule(
+            rule,
+            patterns=tuple(words.pattern(pattern) for pattern in rule.any_of) + whole,
+            unless=tuple(words.pattern(pattern) for pattern in rule.unless),
+            guards=tuple(guards[name] for name in (*shared, *rule.guards) if name not in rule.no_guards),
+        )
+    except (KeyError, ValueError) as problem:
+        raise ValueError(f"rule {rule.id}: {problem}") from problem

@@ -1,5 +1,6 @@
-"""The local text model: calibrated heads for category, urgency, intent and trade, served with NumPy alone."""
+"""The local text model: calibrated labels from what the encoder reads and from the words of the trade."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from core.errors import ArtefactRefused
 from core.labels import Category, Intent, Trade, Urgency
+from core.ports.intelligence import MessageEncoder, Reading
 from deployments.ai_processing.lexicon import VERSION as LEXICON_VERSION
 from deployments.ai_processing.text_features import TextFeatures
 
@@ -20,6 +22,12 @@ HEADS: dict[HeadName, tuple[str, ...]] = {
     "intent": tuple(Intent),
     "trade": tuple(Trade),
 }
+MOST_ISSUES = 4
+"""A message is read as raising one to so many issues."""
+FOREIGN = 0.3
+"""From this share of letters of another script than the Latin on, a message is in no language that the model knows."""
+_DOUBT = 0.9
+"""How much of the probability is then spread evenly over the labels: a person must look."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,10 @@ class TextPrediction:
     """Given that the category is Maintenance."""
     emergency_threshold: float
     """From this probability on, the urgency is Emergency, though another may be likelier: a miss costs more."""
+    issues: int
+    """How many separate issues the message raises, one to `MOST_ISSUES`."""
+    starts: tuple[tuple[int, float], ...]
+    """Each word's place in the text, and the log-odds that an issue begins there."""
 
     @property
     def category(self) -> Category:
@@ -44,6 +56,11 @@ class TextPrediction:
         """Emergency from its threshold on, else the likeliest of the others."""
         if self.urgency_probabilities[Urgency.EMERGENCY] >= self.emergency_threshold:
             return Urgency.EMERGENCY
+        return self.urgency_but_emergency
+
+    @property
+    def urgency_but_emergency(self) -> Urgency:
+        """The likeliest urgency below Emergency."""
         return _likeliest({urgency: p for urgency, p in self.urgency_probabilities.items() if urgency.rank < 3})
 
     @property
@@ -83,12 +100,12 @@ class TextPrediction:
 
 
 class TextModel:
-    """Linear heads over `TextFeatures`, each with its temperature.
+    """Linear in the encoder's scores and in `TextFeatures`; each head has its weights and its temperature.
 
     Each text is computed by itself, so its answer is the same to the bit in any batch.
     """
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], version: str) -> None:
+    def __init__(self, encoder: MessageEncoder, arrays: Mapping[str, NDArray[Any]], version: str) -> None:
         """`arrays` as `models.text.train` writes them. Raises `ArtefactRefused` where they don't fit this code."""
         if str(arrays["lexicon"]) != LEXICON_VERSION:
             raise ArtefactRefused("The text model was trained on another lexicon; run `python -m aam build`.")
@@ -98,27 +115,55 @@ class TextModel:
         self.version = version
         self.emergency_threshold = float(arrays["emergency_threshold"])
         self.rule_precision = float(arrays["rule_precision"])
-        """How often a message on which a safety rule fired was an Emergency, on the development voices."""
+        """How often a message on which a safety rule fires is an Emergency."""
+        self._several_threshold = float(arrays["several_threshold"])
+        self._encoder = encoder
+        self._scale: NDArray[np.float64] = arrays["encoder_scale"].astype(np.float64)
         self._features = TextFeatures([str(term) for term in arrays["vocabulary"]], arrays["idf"].astype(np.float64))
         self._weights: NDArray[np.float64] = arrays["weights"].astype(np.float64)
         self._bias: NDArray[np.float64] = arrays["bias"].astype(np.float64)
         if self._weights.shape != (self._features.size, sum(map(len, HEADS.values()))):
             raise ArtefactRefused("The text model's weights have the wrong shape; run `python -m aam build`.")
 
-    def predict(self, texts: Sequence[str], embeddings: Sequence[bytes]) -> list[TextPrediction]:
-        """Probabilities for each text; `embeddings` are its unit vectors, 384 float32 little-endian."""
-        return [self._predict(text, embedding) for text, embedding in zip(texts, embeddings, strict=True)]
+    def predict(self, texts: Sequence[str]) -> list[TextPrediction]:
+        """Labels and issues of each text, in order."""
+        return [self._predict(text, reading) for text, reading in zip(texts, self._encoder.read(texts), strict=True)]
 
-    def _predict(self, text: str, embedding: bytes) -> TextPrediction:
-        indices, values = self._features.sparse(text, embedding)
-        scores = values @ self._weights[indices] + self._bias
+    def _predict(self, text: str, reading: Reading) -> TextPrediction:
+        indices, values = self._features.sparse(text)
+        scores = np.array(reading.scores) * self._scale + values @ self._weights[indices] + self._bias
+        doubt = _DOUBT if foreign_share(text) >= FOREIGN else 0.0
         found: dict[str, dict[Any, float]] = {}
         start = 0
         for head, labels in HEADS.items():
-            probabilities = _softmax(scores[start : start + len(labels)])
+            probabilities = (1.0 - doubt) * _softmax(scores[start : start + len(labels)]) + doubt / len(labels)
             found[f"{head}_probabilities"] = dict(zip(labels, probabilities.tolist(), strict=True))
             start += len(labels)
-        return TextPrediction(**found, emergency_threshold=self.emergency_threshold)
+        return TextPrediction(
+            **found,
+            emergency_threshold=self.emergency_threshold,
+            issues=count_issues(reading.counts, self._several_threshold),
+            starts=reading.starts,
+        )
+
+
+def count_issues(log_odds: Sequence[float], threshold: float) -> int:
+    """One, or from this probability of several on, the likeliest number of several."""
+    probabilities = _softmax(np.array(log_odds))
+    return int(probabilities[1:].argmax()) + 2 if 1.0 - probabilities[0] >= threshold else 1
+
+
+def foreign_share(text: str) -> float:
+    """The share of the text's letters that are of another script than the Latin."""
+    if text.isascii():
+        return 0.0
+    letters = [character for character in text if character.isalpha()]
+    foreign = sum(not character.isascii() and not _is_latin(character) for character in letters)
+    return foreign / max(1, len(letters))
+
+
+def _is_latin(character: str) -> bool:
+    return unicodedata.name(character, "").startswith("LATIN")
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""A message as numbers: its embedding, the concepts that it touches, its shape and its weighted terms."""
+"""A message as numbers: the concepts that it touches, its shape and its weighted terms."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,21 +9,19 @@ from numpy.typing import NDArray
 
 from deployments.ai_processing.lexicon import CONCEPTS, concepts, terms
 
-EMBEDDING = 384
 SHAPE = 5
 CONCEPT_SCALE = 0.4
 TERM_SCALE = 0.7
 BLOCKS = {
-    "embedding": slice(0, EMBEDDING),
-    "concepts": slice(EMBEDDING, EMBEDDING + len(CONCEPTS)),
-    "shape": slice(EMBEDDING + len(CONCEPTS), EMBEDDING + len(CONCEPTS) + SHAPE),
-    "terms": slice(EMBEDDING + len(CONCEPTS) + SHAPE, None),
+    "concepts": slice(0, len(CONCEPTS)),
+    "shape": slice(len(CONCEPTS), len(CONCEPTS) + SHAPE),
+    "terms": slice(len(CONCEPTS) + SHAPE, None),
 }
 """Where each block of features lies."""
 
 
 class TextFeatures:
-    """Turns a text and its embedding into a sparse vector; the same code trains and serves."""
+    """Turns a text into a sparse vector; the same code trains and serves."""
 
     def __init__(self, vocabulary: Sequence[str], idf: NDArray[np.float64]) -> None:
         """`idf` holds the inverse document frequency of each term of `vocabulary`."""
@@ -41,20 +39,18 @@ class TextFeatures:
         idf = [log((1 + len(documents)) / (1 + counts[term])) + 1 for term in vocabulary]
         return cls(vocabulary, np.array(idf, dtype=np.float64))
 
-    def sparse(self, text: str, embedding: bytes) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    def sparse(self, text: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Indices and values of the features that are not zero, in blocks, in `BLOCKS`' order."""
         found = np.array(concepts(text), dtype=np.intp)
         term_indices, term_values = self._terms(text)
         indices = np.concatenate(
             [
-                np.arange(EMBEDDING, dtype=np.intp),
                 found + BLOCKS["concepts"].start,
                 np.arange(SHAPE, dtype=np.intp) + BLOCKS["shape"].start,
                 term_indices + BLOCKS["terms"].start,
             ]
         )
-        vector = np.frombuffer(embedding, dtype="<f4").astype(np.float64)
-        values = np.concatenate([vector, np.full(len(found), CONCEPT_SCALE), _shape(text), term_values])
+        values = np.concatenate([np.full(len(found), CONCEPT_SCALE), _shape(text), term_values])
         return indices, values
 
     def _terms(self, text: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

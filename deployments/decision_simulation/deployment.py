@@ -20,7 +20,8 @@ from core.messages import (
 from core.request import Decision, FactorScores, ResolutionOption, Risk
 from core.settings import Settings
 from deployments.decision_simulation.answer import KnowledgeAnswerer
-from deployments.decision_simulation.resolver import PASSAGES, Resolver, stable_seed
+from deployments.decision_simulation.resolver import Resolver, stable_seed
+from deployments.decision_simulation.retrieval import PASSAGES, Retrieval
 from deployments.decision_simulation.waiting import WaitingTimes
 
 
@@ -30,12 +31,13 @@ class DecisionSimulation:
     def __init__(self, settings: Settings) -> None:
         configure_logging()
         self._knowledge = build.knowledge(settings)
+        self._retrieval = Retrieval(self._knowledge, build.embedder(settings))
         self._rules = self._knowledge.rules
         self._waiting = WaitingTimes(self._rules, ZoneInfo(settings.time_zone))
         self._refresh_s = settings.waiting_refresh_s
         self._refresh()
         answerer = KnowledgeAnswerer(build.language_model(settings))
-        self._resolver = Resolver(self._knowledge, answerer, self._waiting, settings.time_zone)
+        self._resolver = Resolver(self._rules, self._retrieval, answerer, self._waiting, settings.time_zone)
         self._refreshing: asyncio.Task[None] | None = None
 
     async def resolve(self, items: Sequence[ResolveItem]) -> list[Resolved | ItemFailure]:
@@ -59,8 +61,8 @@ class DecisionSimulation:
         return self._resolver.decide(options, urgency, category, risk, weights)
 
     def retrieve(self, query: RetrieveQuery) -> tuple[Retrieved, ...]:
-        """Passages for a query, best first."""
-        return self._knowledge.search([query])[0]
+        """Passages for a query, best first. Raises `Unavailable`."""
+        return self._retrieval.retrieve(query)
 
     def describe_knowledge(self) -> KnowledgeFacts:
         """What is indexed and how it is searched."""
@@ -83,8 +85,11 @@ class DecisionSimulation:
         return self._rules.approvals.limits[urgency].tier(cost_usd)
 
     def health(self) -> ServiceHealth:
-        """Which knowledge base and waiting times answer."""
-        detail = f"knowledge base {self._rules.kb_version}, waiting times {self._waiting.tables.version}"
+        """Which knowledge base, embedder and waiting times answer."""
+        detail = (
+            f"knowledge base {self._rules.kb_version}, embedder {self._retrieval.embedder}, "
+            f"waiting times {self._waiting.tables.version}"
+        )
         return ServiceHealth(status="healthy", detail=detail, version=build.version())
 
     def _keep_fresh(self) -> None:

@@ -15,18 +15,18 @@ from deployments.decision_simulation.engine import Case, DecisionEngine
 from deployments.decision_simulation.triangular import Floats
 
 
-def record_inputs(item: ResolveItem, answered: bool | None, zone: str) -> dict[str, Any]:
-    """The item as JSON with its embedding as base64, and the two other things that a decision depends on."""
+def record_inputs(item: ResolveItem, vector: bytes, answered: bool | None, zone: str) -> dict[str, Any]:
+    """The item as JSON, what it was looked up by as base64, and the two other things that a decision depends on."""
     return {
-        **item.model_dump(mode="json", exclude={"embedding"}),
-        "embedding": base64.b64encode(item.embedding).decode(),
+        **item.model_dump(mode="json"),
+        "embedding": base64.b64encode(vector).decode(),
         "answered": answered,
         "zone": zone,
     }
 
 
 def replay(trace: DecisionTrace, rules: RuleBook) -> Decision:
-    """The decision that the trace led to.
+    """The decision that the trace led to; nothing is embedded or looked up again.
 
     Raises `ArtefactRefused` where the rules are not those that the decision was made with.
     """
@@ -49,7 +49,6 @@ def replay(trace: DecisionTrace, rules: RuleBook) -> Decision:
 
 
 def _read_inputs(inputs: dict[str, Any]) -> tuple[ResolveItem, bool | None, str]:
-    own = {"answered", "zone"}
+    own = {"embedding", "answered", "zone"}
     fields = {name: value for name, value in inputs.items() if name not in own}
-    fields["embedding"] = base64.b64decode(fields["embedding"])
     return ResolveItem.model_validate(fields), inputs["answered"], inputs["zone"]

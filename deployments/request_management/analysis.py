@@ -52,6 +52,7 @@ class Analysis:
             intent=question.intent,
             history=past_requests(question.resident_history),
             building=question.building,
+            backlog=question.backlog,
         )
         return (await self._assess(item)).risk
 
@@ -74,7 +75,6 @@ class Analysis:
             building_id=question.building_id,
             classification=_as_asked(assessment.classification, question),
             risk=risk_of(question.risk) or assessment.risk,
-            embedding=assessment.embedding,
             history=history,
             workload=Workload(open_by_crew=question.workload.open_by_crew) if question.workload else Workload(),
         )
@@ -101,11 +101,9 @@ class Analysis:
 
     async def retrieve(self, question: RetrievalQuestion) -> RetrievalAnswer:
         """Passages of the knowledge base for a query."""
-        (embedding,) = await self._ai.embed([question.query])
         documents = await self._decision.retrieve(
             RetrieveQuery(
                 text=question.query,
-                embedding=embedding,
                 top_k=question.top_k,
                 building_id=question.building_id,
                 doc_type=question.doc_type,

@@ -76,10 +76,6 @@ class AIProcessingHandle:
     async def _assess(self, items: list[AssessItem]) -> list[Assessment | ItemFailure]:
         return await ask(self._handle.assess.remote(items), self._timeout_s)
 
-    async def embed(self, texts: list[str]) -> list[bytes]:
-        """A vector for each text."""
-        return await ask(self._handle.embed.remote(texts), self._timeout_s)
-
     async def health(self) -> ServiceHealth:
         """How the service is."""
         return await ask(self._handle.health.remote(), LOOKUP_TIMEOUT_S)

@@ -26,11 +26,7 @@ class AIProcessing(Protocol):
     """Understands messages. Raises `ServiceUnavailable`."""
 
     async def assess(self, item: AssessItem) -> Assessment | ItemFailure:
-        """Labels, risk and embedding of one message; concurrent calls cross as one."""
-        ...
-
-    async def embed(self, texts: list[str]) -> list[bytes]:
-        """A vector for each text."""
+        """Labels and risk of one message; concurrent calls cross as one."""
         ...
 
     async def health(self) -> ServiceHealth:

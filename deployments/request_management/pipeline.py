@@ -8,13 +8,23 @@ from datetime import datetime, timedelta
 from core.correlation import detached_context, set_correlation
 from core.errors import AppError, Unavailable, VersionConflict
 from core.labels import Status
-from core.messages import AssessItem, Assessment, BuildingFacts, ItemFailure, PastRequest, ResolveItem, Workload
+from core.messages import (
+    AssessItem,
+    Assessment,
+    Backlog,
+    BuildingFacts,
+    ItemFailure,
+    PastRequest,
+    ResolveItem,
+    Workload,
+)
 from core.ports.store import RequestStore
 from core.record import NextAction, RequestRecord
 from core.request import RequestId
 from core.settings import Settings
 from deployments.request_management import lifecycle
 from deployments.request_management.change import Change
+from deployments.request_management.cohort import cohort_of
 from deployments.request_management.dispatch import Dispatcher
 from deployments.request_management.peers import AIProcessing, DecisionSimulation
 
@@ -47,6 +57,7 @@ class Pipeline:
         self._clock = clock
         self._running: dict[RequestId, asyncio.Task[RequestRecord]] = {}
         self._workload: tuple[datetime, Workload] | None = None
+        self._backlog: tuple[datetime, Backlog] | None = None
 
     def start(self, record: RequestRecord) -> asyncio.Task[RequestRecord]:
         """Process the record in the background; a request that is running already is not started twice."""
@@ -96,7 +107,8 @@ class Pipeline:
             since=request.created_at - timedelta(days=HISTORY_DAYS),
             before=request.created_at,
         )
-        assessment = await self._ai.assess(_assess_item(record, history, building))
+        item = _assess_item(record, history, building, await self._current_backlog())
+        assessment = await self._ai.assess(item)
         if isinstance(assessment, ItemFailure):
             return await self._give_to_person(record, assessment)
         resolved = await self._decision.resolve(
@@ -128,6 +140,12 @@ class Pipeline:
             self._workload = (now, await self._store.workload())
         return self._workload[1]
 
+    async def _current_backlog(self) -> Backlog:
+        now = self._clock()
+        if self._backlog is None or (now - self._backlog[0]).total_seconds() > WORKLOAD_SECONDS:
+            self._backlog = (now, await self._store.backlog())
+        return self._backlog[1]
+
 
 def detached(work: Coroutine[None, None, RequestRecord]) -> asyncio.Task[RequestRecord]:
     """A task that goes on when the caller's client leaves."""
@@ -139,7 +157,9 @@ def is_waiting(record: RequestRecord) -> bool:
     return record.request.status in (Status.SUBMITTED, Status.PROCESSING)
 
 
-def _assess_item(record: RequestRecord, history: tuple[PastRequest, ...], building: BuildingFacts) -> AssessItem:
+def _assess_item(
+    record: RequestRecord, history: tuple[PastRequest, ...], building: BuildingFacts, backlog: Backlog
+) -> AssessItem:
     request = record.request
     return AssessItem(
         message_text=request.message_text,
@@ -148,6 +168,8 @@ def _assess_item(record: RequestRecord, history: tuple[PastRequest, ...], buildi
         urgency=record.chosen_urgency,
         history=history,
         building=building,
+        backlog=backlog,
+        cohort=cohort_of(request.resident_id),
     )
 
 
@@ -162,7 +184,6 @@ def _resolve_item(
         building_id=request.building_id,
         classification=assessment.classification,
         risk=assessment.risk,
-        embedding=assessment.embedding,
         history=history,
         workload=workload,
     )

@@ -17,7 +17,7 @@ from core.labels import (
     Trade,
     Urgency,
 )
-from core.messages import BuildingFacts, DecisionTrace, PastRequest, Retrieved, ServiceHealth
+from core.messages import Backlog, BuildingFacts, DecisionTrace, PastRequest, Retrieved, ServiceHealth
 from core.request import (
     MAX_MESSAGE_CHARACTERS,
     Attachment,
@@ -162,6 +162,7 @@ class RiskQuestion(Contract):
     intent: Intent | None = None
     resident_history: tuple[HistoryEntry, ...] = Field(default=(), max_length=200)
     building: BuildingFacts = BuildingFacts()
+    backlog: Backlog = Backlog()
 
 
 class SupposedWorkload(Contract):

@@ -17,6 +17,12 @@ class Clock:
         self._planned += 1
         heapq.heappush(self._events, (max(day, self.now), self._planned, action))
 
+    def replan(self, anew: Callable[[Callable[[], None]], float | None]) -> None:
+        """Move each planned action to the day that `anew` gives for it; None leaves it where it is."""
+        moved = [(anew(action), day, number, action) for day, number, action in self._events]
+        self._events = [(day if new is None else new, number, action) for new, day, number, action in moved]
+        heapq.heapify(self._events)
+
     def run(self, until: float) -> None:
         """Let everything happen that is planned before this day."""
         while self._events and self._events[0][0] < until:

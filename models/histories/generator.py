@@ -18,6 +18,8 @@ class Sample:
     """A request as it came, and what became of it."""
 
     site: int
+    ticket: int
+    """Its number at the site."""
     building_id: str
     day: float
     """Days since the first day of the simulation."""
@@ -33,22 +35,28 @@ class Sample:
     """The resident asked for a person, complained or reopened it, after writing it."""
 
 
-def generate(seed: str, sites: Iterable[int], days: float, conditions: Conditions = USUAL) -> list[Sample]:
-    """The requests of these sites up to a day, in the order of sites and time.
+def generate(
+    seed: str, sites: Iterable[int], days: float, conditions: Conditions = USUAL, *, first_day: float = 0.0
+) -> list[Sample]:
+    """The requests of these sites from a day and up to another, in the order of sites and time.
 
     Every site has its own stream of random numbers, so that a site is the same whichever others are asked for, and
     the samples up to a day are the same however many days follow.
     """
-    return [sample for number in sites for sample in _site(seed, number, days, conditions)]
+    return [sample for number in sites for sample in _site(seed, number, (first_day, days), conditions)]
 
 
-def _site(seed: str, number: int, days: float, conditions: Conditions) -> Iterator[Sample]:
-    simulation = Simulation(seed, number, conditions)
-    simulation.run(days + WINDOW_DAYS)
+def outcomes(ticket: Ticket, tickets: list[Ticket]) -> tuple[bool, bool, bool]:
+    """Whether it recurred, was breached and was escalated, once 180 days have passed since its writing."""
+    return _outcomes(ticket, _written_by_matter([each for each in tickets if each.home is ticket.home]))
+
+
+def _site(seed: str, number: int, span: tuple[float, float], conditions: Conditions) -> Iterator[Sample]:
+    simulation = Simulation(seed, number, conditions, span)
+    simulation.run(span[1] + WINDOW_DAYS)
     later = _written_by_matter(simulation.register.tickets)
     for moment in simulation.moments:
-        if moment.ticket.written < days:
-            yield _sample(number, moment, later)
+        yield _sample(number, moment, later)
 
 
 def _written_by_matter(tickets: list[Ticket]) -> dict[tuple[object, ...], list[float]]:
@@ -66,16 +74,25 @@ def _key(ticket: Ticket) -> tuple[object, ...]:
 
 def _sample(number: int, moment: Moment, later: dict[tuple[object, ...], list[float]]) -> Sample:
     ticket = moment.ticket
-    root = ticket.follow_up_of or ticket
-    days = later.get(_key(ticket), [])
+    recurred, breached, escalated = _outcomes(ticket, later)
     return Sample(
         site=number,
+        ticket=ticket.number,
         building_id=ticket.home.building.building_id,
         day=ticket.written,
         item=moment.item,
         classification=moment.classification,
         latents=moment.latents,
-        recurred=any(ticket.written < day <= ticket.written + WINDOW_DAYS for day in days),
-        breached=ticket.breached,
-        escalated=any(day > ticket.written for day in root.complaints),
+        recurred=recurred,
+        breached=breached,
+        escalated=escalated,
+    )
+
+
+def _outcomes(ticket: Ticket, later: dict[tuple[object, ...], list[float]]) -> tuple[bool, bool, bool]:
+    root, until = ticket.follow_up_of or ticket, ticket.written + WINDOW_DAYS
+    return (
+        any(ticket.written < day <= until for day in later.get(_key(ticket), [])),
+        ticket.breached,
+        any(ticket.written < day <= until for day in root.complaints),
     )

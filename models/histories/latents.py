@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from core.labels import Crew, Urgency
 from models.histories.causes import KINDS
 from models.histories.hazards import YEAR, age_after_repair, season
-from models.histories.tickets import RESOLUTION_DAYS, Fault, Ticket
+from models.histories.tickets import Fault, Ticket
 from models.histories.world import Cause, Site
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _work(ticket: Ticket, fault: Fault, site: Site, service: Service, now: float
         float(len(team.waiting)),
         float(team.free),
         opening,
-        RESOLUTION_DAYS[urgency] * 24.0 - opening,
+        (ticket.due - now) * 24.0 - opening,
         team.weekly_hours,
         team.load,
         team.skill,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import cast
 
 from core.labels import Category, Crew, Urgency
 from models.histories.causes import CauseKind
@@ -154,6 +155,15 @@ class Service:
     def _right_crew(fault: Fault) -> Crew:
         maintenance = fault.cause.kind.category is Category.MAINTENANCE
         return Crew.OFFICE if fault.question and maintenance else fault.cause.kind.crew
+
+    def anew(self, action: Callable[[], None]) -> float | None:
+        """Another day for an absence that is to begin or end, given that it has not yet; None for anything else."""
+        if not isinstance(action, partial):
+            return None
+        planned = cast("partial[None]", action).func
+        if planned in (self._leave, self._return):
+            return self._clock.now + self._rng.expovariate(1 / 90.0 if planned == self._leave else 1 / 6.0)
+        return None
 
     def _leave(self, team: Team) -> None:
         team.absent += 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import Protocol, cast
 
 from core.labels import Intent, Urgency
 from core.messages import AssessItem
@@ -35,10 +37,28 @@ class Moment:
     latents: tuple[float, ...]
 
 
+class Watch(Protocol):
+    """Looks on."""
+
+    def __call__(self, simulation: Simulation, ticket: Ticket, /) -> None: ...
+
+
 class Simulation:
     """One site. `run` may be called with ever later days; what happened before does not change by it."""
 
-    def __init__(self, seed: str, number: int, conditions: Conditions) -> None:
+    def __init__(
+        self,
+        seed: str,
+        number: int,
+        conditions: Conditions,
+        moments: tuple[float, float] = (0.0, math.inf),
+        watch: Watch | None = None,
+    ) -> None:
+        """`moments` are kept of requests written in this half-open span of days.
+
+        `watch` is called at the writing of each request that is on record, before anything of what follows is drawn.
+        """
+        self._span, self._watch = moments, watch
         self._rng = Random(f"{seed}:{number}")
         self._conditions = conditions
         self.site: Site = draw_site(self._rng, number, conditions)
@@ -54,18 +74,50 @@ class Simulation:
             self._clock.at(home.resident.leaves, partial(self._move, home))
         self._clock.at(self._rng.expovariate(1 / 25.0), self._weather)
 
+    def plan(self, day: float, action: Callable[[], None]) -> None:
+        """Let something be done on a day, by whoever watches."""
+        self._clock.at(day, action)
+
     def run(self, until: float) -> None:
         """Let everything happen before this day."""
         self._clock.run(until)
 
     # What fails
 
+    def branch(self, seed: str) -> None:
+        """Go on from here with other random numbers, and without recording moments.
+
+        What is planned but has not shown yet is drawn anew, given that it has not happened: failures, weather,
+        absences, and when a resident brings up what they live with. What has been set going is the present state:
+        visits under way, parts on order, what somebody is about to write, the patience that is left for older requests.
+        """
+        self._rng.seed(seed)
+        self._watch, self._span = None, (math.inf, math.inf)
+        self._clock.replan(self._anew)
+
+    def _anew(self, action: Callable[[], None]) -> float | None:
+        now = self._clock.now
+        if action == self._weather:
+            return now + self._rng.expovariate(1 / 25.0)
+        if not isinstance(action, partial):
+            return None
+        known = cast("partial[None]", action)
+        if known.func == self._fail and known.args[1] == known.args[0].turn:
+            return self._day_of_failure(known.args[0])
+        if known.func == self._write and known.args[1] in known.args[0].held:
+            return now + self._rng.expovariate(1 / 60.0)
+        return self._service.anew(known)
+
     def _plan_failure(self, cause: Cause) -> None:
+        self._clock.at(self._day_of_failure(cause), partial(self._fail, cause, cause.turn))
+
+    def _day_of_failure(self, cause: Cause) -> float:
+        """When it fails next, given that it works now."""
         kind, now = cause.kind, self._clock.now
         day = next_failure(
             self._rng,
             now % YEAR,
-            cause.age,
+            cause.age + max(0.0, now - cause.since),
             scale=cause.scale,
             shape=kind.shape,
             peak_day=kind.peak_day,
@@ -74,7 +126,7 @@ class Simulation:
         day += now - now % YEAR
         if cause.relapses:
             day = min(day, now + self._rng.expovariate(1.0 / kind.relapse_days))
-        self._clock.at(day, partial(self._fail, cause, cause.turn))
+        return day
 
     def _weather(self) -> None:
         """A cold snap, heat wave or storm does to what is exposed, within two days, what a month would do."""
@@ -82,8 +134,12 @@ class Simulation:
         for cause in self.site.causes:
             in_season = cause.kind.weather and season(now % YEAR, cause.kind.peak_day, cause.kind.swing) > 1.2
             if in_season and self._rng.random() < 1.0 - math.exp(-cause.exposure(now, 30.0)):
-                self._clock.at(now + 2.0 * self._rng.random(), partial(self._fail, cause, cause.turn))
+                self._clock.at(now + 2.0 * self._rng.random(), partial(self._strike, cause, cause.turn))
         self._clock.at(now + self._rng.expovariate(1 / 25.0), self._weather)
+
+    def _strike(self, cause: Cause, turn: int) -> None:
+        """The weather has done it already; it shows within two days."""
+        self._fail(cause, turn)
 
     def _fail(self, cause: Cause, turn: int) -> None:
         if turn != cause.turn:
@@ -173,10 +229,13 @@ class Simulation:
         """Record the request, and before that what was known when it came."""
         now = self._clock.now
         if now >= self.register.opens:
-            item = self.register.item(ticket.home, ticket.resident, ticket.text, now)
-            known = latents.latents(ticket, self.site, self._service, now)
-            self.moments.append(Moment(ticket, item, ticket.classification, known))
+            if self._span[0] <= now < self._span[1]:
+                item = self.register.item(ticket.home, ticket.resident, ticket.text, now)
+                known = latents.latents(ticket, self.site, self._service, now)
+                self.moments.append(Moment(ticket, item, ticket.classification, known))
             self.register.add(ticket)
+            if self._watch is not None:
+                self._watch(self, ticket)
         self._clock.at(ticket.due, partial(self._fall_due, ticket))
         if ticket.follow_up_of is None:
             self._clock.at(now + self._patience(ticket), partial(self._lose_patience, ticket, 1))

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
 
 from core.labels import Category, Crew, Intent, Status, Trade, Urgency
 from core.messages import PastRequest
 from core.request import Classification, RequestId
+from core.rules import ResponseTarget
+from deployments.decision_simulation.sla import due_at
+from kb.compile import compile_documents
 from models.histories.world import Cause, Home, Resident
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 
-RESOLUTION_DAYS = {Urgency.LOW: 14.0, Urgency.MEDIUM: 7.0, Urgency.HIGH: 3.0, Urgency.EMERGENCY: 1.0}
-"""When a request must be done, counted from its writing."""
+
+@cache
+def targets() -> dict[Urgency, ResponseTarget]:
+    """When a request must be done, as the knowledge base's documents in force say."""
+    return compile_documents().response_targets
+
+
+def due_day(written: float, urgency: Urgency) -> float:
+    """The day by which a request must be done, by the same clocks as when serving."""
+    target = targets()[urgency]
+    if target.clock == "calendar":
+        return written + target.resolution_hours / 24.0
+    return (due_at(moment(written), target.resolution_hours, True, UTC) - START) / timedelta(days=1)
 
 
 def moment(day: float) -> datetime:
@@ -69,10 +84,10 @@ class Ticket:
     complaints: list[float] = field(default_factory=list[float])
     """Days on which the resident asked for a person, complained or reopened it."""
 
-    @property
+    @cached_property
     def due(self) -> float:
         """Day by which it must be done."""
-        return self.written + RESOLUTION_DAYS[self.classification.urgency]
+        return due_day(self.written, self.classification.urgency)
 
     @property
     def matter(self) -> tuple[Category, Trade | None]:

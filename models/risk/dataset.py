@@ -1,4 +1,4 @@
-"""Generated histories as matrices, split so that neither a site nor a day is on both sides."""
+"""Generated histories as matrices, split so that neither a site nor a day is on two sides."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from adapters.artefacts import content_hash
 from deployments.ai_processing.features import matrix
 from deployments.ai_processing.risk import TARGETS
 from models.histories.generator import Sample, generate
@@ -21,13 +22,15 @@ class Plan:
     """Which sites and days are generated, and who gets to see them."""
 
     seed: str = "risk-1"
-    fit_sites: int = 16
-    hold_sites: int = 3
-    """For early stopping, calibration and the levels' thresholds."""
-    test_sites: int = 5
-    cut_day: float = 420.0
-    """Fitting and holding sees days before it, testing the days from it on."""
-    days: float = 640.0
+    fit_sites: int = 32
+    hold_sites: int = 10
+    """For calibration and the levels' thresholds."""
+    test_sites: int = 12
+    fit_until: float = 420.0
+    """The trees see days before it, the calibration the days from it on."""
+    hold_until: float = 540.0
+    """Testing sees the days from it on."""
+    days: float = 660.0
 
     @property
     def fit(self) -> range:
@@ -36,7 +39,7 @@ class Plan:
 
     @property
     def hold(self) -> range:
-        """The sites that the trees are stopped and calibrated on."""
+        """The sites that the trees are calibrated on."""
         return range(self.fit_sites, self.fit_sites + self.hold_sites)
 
     @property
@@ -70,19 +73,29 @@ class Dataset:
     hold: Part
     test: Part
 
+    def learned_hash(self) -> str:
+        """Hash of what a model learns from: features and outcomes of the requests that it is fitted and held to."""
+        arrays = (array for each in (self.fit, self.hold) for array in (each.features, each.outcomes))
+        return content_hash(array.tobytes() for array in arrays)
+
 
 def draw(plan: Plan) -> Dataset:
     """Generate and split."""
     return Dataset(
-        fit=part(generate(plan.seed, plan.fit, plan.cut_day)),
-        hold=part(generate(plan.seed, plan.hold, plan.cut_day)),
-        test=test_part(plan),
+        fit=fit_part(plan),
+        hold=part(generate(plan.seed, plan.hold, plan.hold_until, first_day=plan.fit_until)),
+        test=held_out_part(plan),
     )
 
 
-def test_part(plan: Plan) -> Part:
+def fit_part(plan: Plan) -> Part:
+    """The requests that the trees are fitted on."""
+    return part(generate(plan.seed, plan.fit, plan.fit_until))
+
+
+def held_out_part(plan: Plan) -> Part:
     """The requests that nothing was fitted or chosen on."""
-    return part([each for each in generate(plan.seed, plan.test, plan.days) if each.day >= plan.cut_day])
+    return part(generate(plan.seed, plan.test, plan.days, first_day=plan.hold_until))
 
 
 def part(samples: Sequence[Sample]) -> Part:

@@ -1,9 +1,12 @@
 """How good probabilities are: ranking and calibration."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
 def auc(outcomes: Floats, scores: Floats) -> float:
@@ -40,3 +43,47 @@ def platt(margins: Floats, outcomes: Floats, steps: int = 50) -> tuple[float, fl
         if np.abs(step).max() < 1e-10:
             break
     return float(weights[0]), float(weights[1])
+
+
+def soft_auc(probabilities: Floats, scores: Floats) -> float:
+    """The AUC that scores may expect where each case has its own true probability: sum over pairs, ties count half."""
+    above = (scores[:, None] > scores[None, :]) + 0.5 * (scores[:, None] == scores[None, :])
+    pairs = probabilities[:, None] * (1.0 - probabilities[None, :])
+    np.fill_diagonal(pairs, 0.0)
+    return float((above * pairs).sum() / pairs.sum())
+
+
+def noise_floor(probabilities: Floats, repeats: int = 200, seed: int = 1, bins: int = 10) -> float:
+    """The calibration error that even true probabilities show at this sample size: the mean over drawn outcomes."""
+    rng = np.random.default_rng(seed)
+    drawn = (rng.random(len(probabilities)) < probabilities for _ in range(repeats))
+    return float(np.mean([calibration_error(each.astype(np.float64), probabilities, bins) for each in drawn]))
+
+
+def reliability(outcomes: Floats, probabilities: Floats, bins: int = 10) -> list[dict[str, float]]:
+    """For each bin of equal size: how many requests, the mean stated probability and the observed frequency."""
+    parts = np.array_split(np.argsort(probabilities, kind="stable"), bins)
+    return [
+        {
+            "requests": len(part),
+            "stated": float(probabilities[part].mean()),
+            "observed": float(outcomes[part].mean()),
+        }
+        for part in parts
+        if len(part)
+    ]
+
+
+def resamples(clusters: Integers, repeats: int = 300, seed: int = 1) -> Iterator[Integers]:
+    """Rows of a bootstrap that draws whole clusters, since what happens at one site hangs together."""
+    rng = np.random.default_rng(seed)
+    members: list[Integers] = [np.flatnonzero(clusters == each) for each in np.unique(clusters)]
+    for _ in range(repeats):
+        chosen: list[Integers] = [members[place] for place in rng.integers(len(members), size=len(members))]
+        yield np.concatenate(chosen)
+
+
+def interval(values: Iterable[float]) -> tuple[float, float]:
+    """The middle 95 %."""
+    low, high = np.quantile(np.array(list(values)), [0.025, 0.975])
+    return float(low), float(high)

@@ -14,9 +14,10 @@ import core.labels
 import core.messages
 import deployments.ai_processing.features
 import deployments.ai_processing.risk
+import deployments.ai_processing.subjects
 import models.histories
 import models.risk
-from adapters.artefacts import BuildReport, files_hash
+from adapters.artefacts import BuildReport, content_hash, files_hash
 from adapters.risk_artefact import BOOSTER_SUFFIX, SPECIFICATION
 from deployments.ai_processing.features import FEATURE_NAMES
 from deployments.ai_processing.risk import (
@@ -28,6 +29,7 @@ from deployments.ai_processing.risk import (
     calibrate,
     combined_score,
 )
+from models.histories.tickets import targets
 from models.risk.dataset import Dataset, Part, Plan, draw
 from models.risk.measures import auc, calibration_error, platt
 
@@ -36,7 +38,6 @@ Rows = npt.NDArray[np.float32]
 
 ROUNDS = 60
 """Trees are small and few because the reasons (TreeSHAP) of a whole batch must be ready in milliseconds."""
-PATIENCE = 15
 PARAMETERS: dict[str, Any] = {
     "objective": "binary:logistic",
     "tree_method": "hist",
@@ -58,43 +59,48 @@ MEDIUM_QUANTILE, HIGH_QUANTILE = 0.60, 0.88
 class Booster(Protocol):
     """What is used of XGBoost's booster."""
 
-    best_iteration: int
-
     def predict(self, data: object, *, output_margin: bool = False) -> Rows: ...
     def save_model(self, fname: str) -> None: ...
     def num_boosted_rounds(self) -> int: ...
-    def __getitem__(self, rounds: slice) -> "Booster": ...
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A booster, cut at its best round, and its calibration."""
+    """A booster and its calibration."""
 
     booster: Booster
     specification: TargetSpecification
 
     def probabilities(self, rows: Rows) -> Floats:
         """Calibrated, of shape (n,)."""
-        margins = _margins(self.booster, rows)
-        return 1.0 / (1.0 + np.exp(-(margins * self.specification.slope + self.specification.intercept)))
+        raised = margins(self.booster, rows)
+        return 1.0 / (1.0 + np.exp(-(raised * self.specification.slope + self.specification.intercept)))
 
 
 def inputs_hash() -> str:
-    """Hash of the code that makes the histories, the features and the model."""
-    folders = [Path(str(package.__file__)).parent for package in (models.histories, models.risk)]
-    files = [path for folder in folders for path in folder.glob("*.py") if path.name != "evaluate.py"]
+    """Hash of the code that makes the histories, the features and the model, and of the targets in the documents."""
+    files = [*Path(str(models.histories.__file__)).parent.glob("*.py")]
+    files += [Path(str(models.risk.__file__)).with_name(name) for name in ("dataset.py", "measures.py", "train.py")]
     modules = (
         adapters.risk_artefact,
         core.labels,
         core.messages,
         deployments.ai_processing.features,
         deployments.ai_processing.risk,
+        deployments.ai_processing.subjects,
     )
-    return files_hash([*files, *(Path(str(module.__file__)) for module in modules)])
+    return hash_with_targets([*files, *(Path(str(module.__file__)) for module in modules)])
+
+
+def hash_with_targets(files: list[Path]) -> str:
+    """Hash of these files and of the targets that the documents state."""
+    code = files_hash(files)
+    stated = {urgency.value: target.model_dump_json() for urgency, target in targets().items()}
+    return content_hash([code.encode(), json.dumps(stated, sort_keys=True).encode()])
 
 
 def train(folder: Path, plan: Plan | None = None) -> BuildReport:
-    """Write the boosters and the specification into `folder`; under a minute on one core with the usual plan."""
+    """Write the boosters and the specification into `folder`; about a minute on one core with the usual plan."""
     plan = plan or Plan()
     data = draw(plan)
     fitted: dict[Target, Fitted] = {target: fit(target, data.fit, data.hold) for target in TARGETS}
@@ -106,40 +112,29 @@ def train(folder: Path, plan: Plan | None = None) -> BuildReport:
         built_with={"xgboost": xgboost.__version__, "numpy": np.__version__},
         metrics=_measure(fitted, data),
         details=_details(plan, fitted, data),
+        corpus_hash=data.learned_hash(),
+        features=FEATURE_NAMES,
     )
 
 
-def fit(target: Target, fitting: Part, holding: Part, *, oracle: bool = False) -> Fitted:
-    """A booster for one target; the oracle sees the latent causes, too."""
+def fit(target: Target, fitting: Part, holding: Part) -> Fitted:
+    """A booster for one target, calibrated on other sites and later days: the rates drift as things and trust wear."""
     index = TARGETS.index(target)
-    held = seen(holding, oracle)
-    # The same requests stop the trees and calibrate them: the three numbers so chosen can hardly overfit thousands.
-    watch = xgboost.DMatrix(held, holding.outcomes[:, index], nthread=1)
-    booster = cast(
-        Booster,
-        xgboost.train(
-            PARAMETERS,
-            xgboost.DMatrix(seen(fitting, oracle), fitting.outcomes[:, index], nthread=1),
-            num_boost_round=400 if oracle else ROUNDS,
-            evals=[(watch, "hold")],
-            early_stopping_rounds=PATIENCE,
-            verbose_eval=False,
-        ),
-    )
-    best = booster[: booster.best_iteration + 1]
-    slope, intercept = platt(_margins(best, held), holding.outcomes[:, index])
+    booster = boost(fitting.features, fitting.outcomes[:, index], PARAMETERS, ROUNDS)
+    slope, intercept = platt(margins(booster, holding.features), holding.outcomes[:, index])
     specification = TargetSpecification(
         slope=slope,
         intercept=intercept,
-        base_rate=float(fitting.outcomes[:, index].mean()),
+        base_rate=float(holding.outcomes[:, index].mean()),
         severity=SEVERITIES[target],
     )
-    return Fitted(best, specification)
+    return Fitted(booster, specification)
 
 
-def seen(part: Part, oracle: bool) -> Rows:
-    """What a model may see: the features, and for the oracle the latent causes beside them."""
-    return np.hstack([part.features, part.latents]) if oracle else part.features
+def boost(rows: Rows, outcomes: Floats, parameters: dict[str, Any], rounds: int) -> Booster:
+    """Trees for outcomes of shape (n,)."""
+    data = xgboost.DMatrix(rows, outcomes, nthread=1)
+    return cast(Booster, xgboost.train(parameters, data, num_boost_round=rounds))
 
 
 def category_rates(fitting: Part, matters: list[str], index: int) -> Floats:
@@ -150,16 +145,17 @@ def category_rates(fitting: Part, matters: list[str], index: int) -> Floats:
     return np.array([rates.get(key, float(outcomes.mean())) for key in matters])
 
 
-def _margins(booster: Booster, rows: Rows) -> Floats:
+def margins(booster: Booster, rows: Rows) -> Floats:
+    """Log-odds before calibration, of shape (n,)."""
     return booster.predict(xgboost.DMatrix(rows, nthread=1), output_margin=True).astype(np.float64)
 
 
 def _specify(fitted: dict[Target, Fitted], holding: Part) -> RiskSpecification:
     targets: dict[Target, TargetSpecification] = {target: each.specification for target, each in fitted.items()}
     draft = RiskSpecification(features=FEATURE_NAMES, targets=targets, medium_from=0.5, high_from=0.5)
-    margins = np.stack([_margins(fitted[target].booster, holding.features) for target in TARGETS], axis=1)
+    raised = np.stack([margins(fitted[target].booster, holding.features) for target in TARGETS], axis=1)
     weights = Weights.of(draft)
-    scores = combined_score(calibrate(margins, weights), weights)
+    scores = combined_score(calibrate(raised, weights), weights)
     medium, high = np.quantile(scores, [MEDIUM_QUANTILE, HIGH_QUANTILE])
     return draft.model_copy(update={"medium_from": float(medium), "high_from": float(high)})
 
@@ -171,7 +167,6 @@ def _measure(fitted: dict[Target, Fitted], data: Dataset) -> dict[str, float]:
         predictions = {
             "": fitted[target].probabilities(data.test.features),
             "baseline_": category_rates(data.fit, data.test.matters, index),
-            "oracle_": fit(target, data.fit, data.hold, oracle=True).probabilities(seen(data.test, oracle=True)),
         }
         for name, probabilities in predictions.items():
             metrics[f"{target}_{name}auc"] = round(auc(outcomes, probabilities), 4)
@@ -183,8 +178,7 @@ def _measure(fitted: dict[Target, Fitted], data: Dataset) -> dict[str, float]:
 def _details(plan: Plan, fitted: dict[Target, Fitted], data: Dataset) -> dict[str, Any]:
     return {
         "trained_on": "generated histories of buildings (models/histories), not on any real one",
-        "split": "fit, hold and test have different sites; test lies after the days of the others",
-        "oracle": "the same kind of model that also sees the generator's latent causes: about the best possible",
+        "split": "fit, hold (calibration) and test have different sites, each on later days than the one before",
         "baseline": "rate of the category and trade in the fitting part",
         "plan": json.loads(json.dumps(plan.__dict__)),
         "requests": {"fit": len(data.fit.samples), "hold": len(data.hold.samples), "test": len(data.test.samples)},

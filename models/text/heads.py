@@ -1,4 +1,4 @@
-"""Fits the linear heads and their calibration, at training time only."""
+"""Fits the lexical heads and how much they and the encoder are trusted, at training time only."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from deployments.ai_processing.text import HEADS, HeadName
-from deployments.ai_processing.text_features import BLOCKS, TextFeatures
+from deployments.ai_processing.text_features import TextFeatures
 from models.text.examples import Example
 from models.text.measures import Floats, Places
 
@@ -20,7 +20,8 @@ _exceptions: Any = import_module("sklearn.exceptions")
 
 INVERSE_REGULARISATION = 5.0
 ITERATIONS = 120
-TEMPERATURES: Floats = np.geomspace(0.3, 4.0, 120)
+SCALES: Floats = np.arange(0.3, 2.6, 0.1)
+SHARES: Floats = np.arange(0.0, 1.05, 0.1)
 
 
 class _Fitted(Protocol):
@@ -37,22 +38,59 @@ class Heads:
     weights: Floats
     bias: Floats
 
-    def scores(self, examples: Sequence[Example], embeddings: Sequence[bytes]) -> Floats:
-        """Raw scores of shape (n, labels of all heads)."""
-        rows = [self.features.sparse(e.text, vector) for e, vector in zip(examples, embeddings, strict=True)]
+    def scores(self, texts: Sequence[str]) -> Floats:
+        """Log-odds of shape (n, labels of all heads)."""
+        rows = [self.features.sparse(text) for text in texts]
         return np.stack([values @ self.weights[indices] + self.bias for indices, values in rows])
 
 
-def fit(examples: Sequence[Example], embeddings: Sequence[bytes], blocks: Sequence[str]) -> Heads:
-    """Logistic regression for every head on these blocks of `BLOCKS`; the weights of all others are 0."""
+@dataclass(frozen=True)
+class Trust:
+    """What the log-odds of the encoder and of the lexical heads are multiplied by before they are added."""
+
+    encoder: float
+    lexical: float
+
+
+def fit(examples: Sequence[Example]) -> Heads:
+    """Logistic regression for every head on the lexical features."""
     features = TextFeatures.fit(example.text for example in examples)
-    matrix = _matrix(features, examples, embeddings, blocks)
-    columns = [_fit_head(head, matrix, examples) for head in HEADS]
+    matrix = _matrix(features, [example.text for example in examples])
+    columns = [fit_head(head, matrix, examples) for head in HEADS]
     return Heads(
         features,
         np.concatenate([weights for weights, _ in columns], axis=1),
         np.concatenate([bias for _, bias in columns]),
     )
+
+
+def fit_head(head: HeadName, matrix: Any, examples: Sequence[Example]) -> tuple[Floats, Floats]:
+    """Weights and bias of a logistic regression on rows of features, dense or sparse."""
+    rows, labels = known_labels(head, examples)
+    model = _linear_model.LogisticRegression(
+        C=INVERSE_REGULARISATION, max_iter=ITERATIONS, tol=1e-3, class_weight="balanced"
+    )
+    with warnings.catch_warnings():
+        # The penalty bounds the weights; the last digits of the optimum change no label.
+        warnings.simplefilter("ignore", _exceptions.ConvergenceWarning)
+        fitted = cast(_Fitted, model.fit(matrix[rows], labels))
+    weights = np.zeros((matrix.shape[1], len(HEADS[head])))
+    bias = np.full(len(HEADS[head]), -30.0)
+    weights[:, fitted.classes_] = fitted.coef_.T
+    bias[fitted.classes_] = fitted.intercept_
+    return weights, bias
+
+
+def best_trust(encoder: Floats, lexical: Floats, labels: Places) -> Trust:
+    """The two factors with the least negative log-likelihood: calibration (Guo et al. 2017) with a second opinion."""
+    rows = np.arange(len(labels))
+
+    def loss(trust: Trust) -> float:
+        return -float(
+            log_probabilities(trust.encoder * encoder + trust.lexical * lexical)[rows, labels].mean(dtype=np.float64)
+        )
+
+    return min((Trust(float(scale), float(share)) for scale in SCALES for share in SHARES), key=loss)
 
 
 def head_columns(head: HeadName) -> slice:
@@ -75,43 +113,9 @@ def log_probabilities(scores: Floats) -> Floats:
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def best_temperature(scores: Floats, labels: Places) -> float:
-    """The temperature with the least negative log-likelihood (Guo et al. 2017); `labels` are column numbers."""
-    rows = np.arange(len(labels))
-    losses = [-log_probabilities(scores / temperature)[rows, labels].mean() for temperature in TEMPERATURES]
-    return float(TEMPERATURES[int(np.argmin(losses))])
-
-
-def _matrix(
-    features: TextFeatures, examples: Sequence[Example], embeddings: Sequence[bytes], blocks: Sequence[str]
-) -> Any:
-    kept = np.zeros(features.size, dtype=bool)
-    for block in blocks:
-        kept[BLOCKS[block]] = True
-    rows: list[Places] = []
-    columns: list[Places] = []
-    values: list[Floats] = []
-    for row, (example, embedding) in enumerate(zip(examples, embeddings, strict=True)):
-        indices, found = features.sparse(example.text, embedding)
-        keep = kept[indices]
-        columns.append(indices[keep])
-        values.append(found[keep])
-        rows.append(np.full(int(keep.sum()), row, dtype=np.intp))
-    shape = (len(examples), features.size)
-    return _sparse.csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
-
-
-def _fit_head(head: HeadName, matrix: Any, examples: Sequence[Example]) -> tuple[Floats, Floats]:
-    rows, labels = known_labels(head, examples)
-    model = _linear_model.LogisticRegression(
-        C=INVERSE_REGULARISATION, max_iter=ITERATIONS, tol=1e-3, class_weight="balanced"
-    )
-    with warnings.catch_warnings():
-        # The penalty bounds the weights; the last digits of the optimum change no label.
-        warnings.simplefilter("ignore", _exceptions.ConvergenceWarning)
-        fitted = cast(_Fitted, model.fit(matrix[rows], labels))
-    weights = np.zeros((matrix.shape[1], len(HEADS[head])))
-    bias = np.full(len(HEADS[head]), -30.0)
-    weights[:, fitted.classes_] = fitted.coef_.T
-    bias[fitted.classes_] = fitted.intercept_
-    return weights, bias
+def _matrix(features: TextFeatures, texts: Sequence[str]) -> Any:
+    found = [features.sparse(text) for text in texts]
+    rows = np.repeat(np.arange(len(texts)), [len(indices) for indices, _ in found])
+    columns = np.concatenate([indices for indices, _ in found])
+    values = np.concatenate([values for _, values in found])
+    return _sparse.csr_matrix((values, (rows, columns)), shape=(len(texts), features.size))

@@ -2,53 +2,54 @@
 
 from collections.abc import Sequence
 
-from core.ports.intelligence import Embedder
 from core.request import Issue
-from deployments.ai_processing.issues import find_issues, split_clauses
+from deployments.ai_processing.issues import name_issues, split_issues
 from deployments.ai_processing.text import TextModel
 from models.corpus_reader import Message
 
-OVERLAP = 0.5
-"""Share of the words of both texts together that a found issue must have in common with the labelled one."""
+COVERED = 0.7
+"""Share of the labelled issue's words that the found one must hold."""
 
 
-def found_issues(model: TextModel, embedder: Embedder, text: str) -> tuple[Issue, ...]:
+def found_issues(model: TextModel, text: str) -> tuple[Issue, ...]:
     """The issues of one message, as served."""
-    clauses = split_clauses(text)
-    texts = [clause.text for clause in clauses]
-    return find_issues(clauses, model.predict(texts, embedder.embed(texts)))
+    (prediction,) = model.predict([text])
+    parts = split_issues(text, prediction)
+    return name_issues(parts, model.predict(parts), prediction)
 
 
-def score_issues(model: TextModel, embedder: Embedder, messages: Sequence[Message]) -> dict[str, float]:
-    """Shares of messages: `exact_several` and `exact_one` of those with several issues and with one.
+def score_issues(model: TextModel, messages: Sequence[Message]) -> dict[str, float]:
+    """Shares of the messages with several issues, and of those with one (`stays_one`).
 
-    Exact means the same number of issues, each with the labelled category and at least `OVERLAP` of the words.
+    `same_number` of issues; `exact_split`: each holds its own labelled issue, too (`COVERED`); `same_labels`: each has
+    its category, too. What a person said of a matter besides may stand in either.
     """
-    found = [found_issues(model, embedder, message.text) for message in messages]
-    several = [(m, f) for m, f in zip(messages, found, strict=True) if m.issues]
-    one = [f for m, f in zip(messages, found, strict=True) if not m.issues]
+    found = [found_issues(model, message.text) for message in messages]
+    several = [(message.issues, each) for message, each in zip(messages, found, strict=True) if message.issues]
+    one = [each for message, each in zip(messages, found, strict=True) if not message.issues]
     return {
         "messages_with_several": float(len(several)),
-        "exact_several": _share([_exact(m.issues, f) for m, f in several]),
-        "same_split": _share([_same_split(m.issues, f) for m, f in several]),
-        "found_several": _share([bool(f) for _, f in several]),
-        "exact_one": _share([not f for f in one]),
+        "same_number": _share([len(expected) == len(each) for expected, each in several]),
+        "exact_split": _share([is_exact_split(expected, each) for expected, each in several]),
+        "same_labels": _share([_same_labels(expected, each) for expected, each in several]),
+        "stays_one": _share([not each for each in one]),
     }
 
 
-def _exact(expected: Sequence[Issue], found: Sequence[Issue]) -> bool:
+def _same_labels(expected: Sequence[Issue], found: Sequence[Issue]) -> bool:
     pairs = zip(expected, found, strict=False)
-    return _same_split(expected, found) and all(one.category is other.category for one, other in pairs)
+    return is_exact_split(expected, found) and all(one.category is other.category for one, other in pairs)
 
 
-def _same_split(expected: Sequence[Issue], found: Sequence[Issue]) -> bool:
+def is_exact_split(expected: Sequence[Issue], found: Sequence[Issue]) -> bool:
+    """Whether there are as many issues, and each holds its own labelled one."""
     pairs = zip(expected, found, strict=False)
-    return len(expected) == len(found) and all(_overlap(one.text, other.text) >= OVERLAP for one, other in pairs)
+    return len(expected) == len(found) and all(_covered(one.text, other.text) >= COVERED for one, other in pairs)
 
 
-def _overlap(one: str, other: str) -> float:
-    first, second = set(one.lower().split()), set(other.lower().split())
-    return len(first & second) / max(1, len(first | second))
+def _covered(labelled: str, found: str) -> float:
+    words, held = labelled.lower().split(), set(found.lower().split())
+    return sum(word in held for word in words) / max(1, len(words))
 
 
 def _share(outcomes: Sequence[bool]) -> float:

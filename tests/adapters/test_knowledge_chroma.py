@@ -24,14 +24,14 @@ from adapters.knowledge_chroma import ChromaKnowledge
 from core.messages import RetrieveQuery
 knowledge = ChromaKnowledge(Path(sys.argv[1]))
 vector = bytes.fromhex(sys.argv[2])
-found = knowledge.search([RetrieveQuery(text="", embedding=vector, building_id="A")])[0]
+found = knowledge.search([RetrieveQuery(text="", building_id="A")], [vector])[0]
 knowledge.close()
 sys.stdout.write(found[0].section)
 """
 
 
-def ask(embedder: OnnxEmbedder, text: str, **fields: object) -> RetrieveQuery:
-    return RetrieveQuery.model_validate({"text": text, "embedding": embedder.embed([text])[0], **fields})
+def ask(text: str, **fields: object) -> RetrieveQuery:
+    return RetrieveQuery.model_validate({"text": text, **fields})
 
 
 def stored_vectors(kb_folder: Path, copy: Path) -> NDArray[np.float32]:
@@ -49,10 +49,11 @@ def test_a_search_finds_what_an_exhaustive_one_finds(
     contents = KnowledgeContents.model_validate_json((kb_folder / CONTENTS).read_bytes())
     vectors = stored_vectors(kb_folder, tmp_path / "copy")
     sample = read_queries()[::3]
-    queries = [ask(real_embedder, query.query, building_id=query.building, min_score=-1.0) for query in sample]
-    for query, found in zip(queries, real_knowledge.search(queries), strict=True):
+    queries = [ask(query.query, building_id=query.building, min_score=-1.0) for query in sample]
+    packed = real_embedder.embed([query.text for query in queries])
+    for query, vector, found in zip(queries, packed, real_knowledge.search(queries, packed), strict=True):
         scope = documents_in_scope(contents.documents, query.building_id, date.today())
-        scores = vectors @ np.frombuffer(query.embedding, dtype="<f4")
+        scores = vectors @ np.frombuffer(vector, dtype="<f4")
         seen = [place for place, entry in enumerate(contents.passages) if entry.doc_id in scope]
         best = sorted((float(scores[place]) for place in seen), reverse=True)[: query.top_k]
         assert [passage.score for passage in found] == pytest.approx(best, abs=1e-4)
@@ -63,14 +64,14 @@ def test_opening_leaves_the_artefact_as_it_was_and_several_can_open_it(
 ):
     vector = real_embedder.embed(["when can I use the gym"])[0]
     second = ChromaKnowledge(kb_folder)
-    query = RetrieveQuery(text="", embedding=vector, building_id="A")
-    assert second.search([query]) == real_knowledge.search([query])
+    query = RetrieveQuery(text="", building_id="A")
+    assert second.search([query], [vector]) == real_knowledge.search([query], [vector])
     command = [sys.executable, "-c", OPEN_AND_SEARCH, str(kb_folder), vector.hex()]
     other = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert other.stdout == "Gym"
     second.close()
     load(kb_folder, "kb")
-    assert real_knowledge.search([query])
+    assert real_knowledge.search([query], [vector])
 
 
 def test_closing_removes_the_private_copy(kb_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -92,16 +93,17 @@ def test_a_damaged_artefact_is_refused(kb_folder: Path, tmp_path: Path):
 
 def test_a_vector_of_another_length_is_refused(real_knowledge: ChromaKnowledge):
     with pytest.raises(Invalid, match="384 dimensions"):
-        real_knowledge.search([RetrieveQuery(text="gym", embedding=b"\0" * 400)])
+        real_knowledge.search([RetrieveQuery(text="gym")], [b"\0" * 400])
 
 
 def test_before_its_first_day_no_document_is_found(kb_folder: Path, real_embedder: OnnxEmbedder):
     day = [date(2025, 12, 31)]
     knowledge = ChromaKnowledge(kb_folder, today=lambda: day[0])
-    query = ask(real_embedder, "what time does the gym close?", building_id="A")
-    assert knowledge.search([query]) == [()]
+    query = ask("what time does the gym close?", building_id="A")
+    vectors = real_embedder.embed([query.text])
+    assert knowledge.search([query], vectors) == [()]
     day[0] = date(2026, 1, 1)
-    assert knowledge.search([query])[0][0].doc_id == "amenity-hours"
+    assert knowledge.search([query], vectors)[0][0].doc_id == "amenity-hours"
     knowledge.close()
 
 
@@ -109,11 +111,11 @@ def test_hidden_neighbours_do_not_shorten_the_list(real_knowledge: ChromaKnowled
     """The nearest passages to it are Building B's; a query from elsewhere still gets its full count."""
     text = "Amenities in Building B: gym, pool, laundry room, resident lounge, courtyard and grills, bike room"
     queries = [
-        ask(real_embedder, text, building_id="A", top_k=40, min_score=-1.0),
-        ask(real_embedder, text, building_id="A", doc_type="sla", top_k=5, min_score=-1.0),
-        ask(real_embedder, text, building_id="B", top_k=3, min_score=-1.0),
+        ask(text, building_id="A", top_k=40, min_score=-1.0),
+        ask(text, building_id="A", doc_type="sla", top_k=5, min_score=-1.0),
+        ask(text, building_id="B", top_k=3, min_score=-1.0),
     ]
-    general, sla, own = real_knowledge.search(queries)
+    general, sla, own = real_knowledge.search(queries, real_embedder.embed([text] * 3))
     assert len(general) == 40
     assert {passage.building_id for passage in general} == {"all"}
     assert len(sla) == 5

@@ -30,10 +30,8 @@ def ask(kb_folder: Path, real_knowledge: ChromaKnowledge, real_embedder: OnnxEmb
     model = OfflineLanguageModel.open(kb_folder)
 
     async def answer(question: str, building: str = "A") -> Answer | None:
-        query = RetrieveQuery(
-            text=question, embedding=real_embedder.embed([question])[0], building_id=building, top_k=12
-        )
-        return await model.answer(question, real_knowledge.sentences([query])[0])
+        query = RetrieveQuery(text=question, building_id=building, top_k=12)
+        return await model.answer(question, real_knowledge.sentences([query], real_embedder.embed([question]))[0])
 
     return answer
 

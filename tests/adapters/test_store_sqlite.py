@@ -111,6 +111,7 @@ async def use_everything(store: SqliteRequestStore) -> None:
     await store.list_by_resident(ResidentId("RES_1"), limit=2, cursor=None)
     await store.history(ResidentId("RES_1"), BuildingId("B1"), since=NOON - timedelta(days=180), before=NOON)
     await store.workload()
+    await store.backlog()
     await store.claim_due(now=NOON + timedelta(seconds=3), lease_s=9, limit=3)
     await use_keys(store)
 
@@ -150,6 +151,7 @@ async def test_history_and_workload_read_indexes_alone(
 ) -> None:
     await store.history(ResidentId("R"), BuildingId("B"), since=NOON, before=NOON)
     await store.workload()
+    await store.backlog()
     with closing(sqlite3.connect(path)) as connection:
         details = [
             detail

@@ -10,6 +10,7 @@ from adapters.knowledge_chroma import ChromaKnowledge
 from core.messages import Retrieved, RetrieveQuery
 from core.ports.intelligence import Knowledge
 
+Run = Callable[..., list[tuple[Retrieved, ...]]]
 IMPLEMENTATIONS: dict[str, Callable[[Path], ChromaKnowledge]] = {"chroma": ChromaKnowledge}
 
 
@@ -21,18 +22,19 @@ def knowledge(request: pytest.FixtureRequest, kb_folder: Path) -> Iterator[Knowl
 
 
 @pytest.fixture
-def query(real_embedder: OnnxEmbedder) -> Callable[..., RetrieveQuery]:
-    def make(text: str, **fields: object) -> RetrieveQuery:
-        return RetrieveQuery.model_validate({"text": text, "embedding": real_embedder.embed([text])[0], **fields})
+def run(real_embedder: OnnxEmbedder) -> Run:
+    def embed_and_search(knowledge: Knowledge, search: str, *queries: RetrieveQuery) -> list[tuple[Retrieved, ...]]:
+        vectors = real_embedder.embed([query.text for query in queries])
+        return knowledge.search(queries, vectors) if search == "search" else knowledge.sentences(queries, vectors)
 
-    return make
+    return embed_and_search
+
+
+def query(text: str, **fields: object) -> RetrieveQuery:
+    return RetrieveQuery.model_validate({"text": text, **fields})
 
 
 SEARCHES = pytest.mark.parametrize("search", ["search", "sentences"])
-
-
-def run(knowledge: Knowledge, search: str, *queries: RetrieveQuery) -> list[tuple[Retrieved, ...]]:
-    return knowledge.search(queries) if search == "search" else knowledge.sentences(queries)
 
 
 def test_it_says_what_it_holds(knowledge: Knowledge):
@@ -41,15 +43,17 @@ def test_it_says_what_it_holds(knowledge: Knowledge):
     assert len(knowledge.rules.options) > 50
 
 
+def test_it_names_the_embedder_that_it_was_indexed_with(knowledge: Knowledge, real_embedder: OnnxEmbedder):
+    assert (knowledge.embedding_model, knowledge.embedding_version) == (real_embedder.name, real_embedder.version)
+
+
 @SEARCHES
-def test_no_queries_no_results(knowledge: Knowledge, search: str):
+def test_no_queries_no_results(knowledge: Knowledge, run: Run, search: str):
     assert run(knowledge, search) == []
 
 
 @SEARCHES
-def test_results_are_best_first_and_no_more_than_asked_for(
-    knowledge: Knowledge, query: Callable[..., RetrieveQuery], search: str
-):
+def test_results_are_best_first_and_no_more_than_asked_for(knowledge: Knowledge, run: Run, search: str):
     for top_k in (1, 3, 50):
         found = run(knowledge, search, query("how much does parking cost?", top_k=top_k, min_score=-1.0))[0]
         assert len(found) == top_k
@@ -59,7 +63,7 @@ def test_results_are_best_first_and_no_more_than_asked_for(
 
 
 @SEARCHES
-def test_nothing_below_the_minimum_score(knowledge: Knowledge, query: Callable[..., RetrieveQuery], search: str):
+def test_nothing_below_the_minimum_score(knowledge: Knowledge, run: Run, search: str):
     asked = query("what are the quiet hours?", top_k=50, min_score=0.5)
     found = run(knowledge, search, asked)[0]
     assert found
@@ -68,17 +72,13 @@ def test_nothing_below_the_minimum_score(knowledge: Knowledge, query: Callable[.
 
 
 @SEARCHES
-def test_the_calibrated_minimum_hides_what_has_nothing_to_do_with_it(
-    knowledge: Knowledge, query: Callable[..., RetrieveQuery], search: str
-):
+def test_the_calibrated_minimum_hides_what_has_nothing_to_do_with_it(knowledge: Knowledge, run: Run, search: str):
     asked = [query("who scored the winning goal in 1966"), query("photosynthesis in green algae")]
     assert run(knowledge, search, *asked) == [(), ()]
 
 
 @SEARCHES
-def test_a_building_sees_its_own_document_in_place_of_the_general_one(
-    knowledge: Knowledge, query: Callable[..., RetrieveQuery], search: str
-):
+def test_a_building_sees_its_own_document_in_place_of_the_general_one(knowledge: Knowledge, run: Run, search: str):
     text = "what time does the gym close?"
     in_b, in_a = run(knowledge, search, query(text, building_id="B"), query(text, building_id="A"))
     assert in_b[0].doc_id == "amenity-hours-building-b"
@@ -90,7 +90,7 @@ def test_a_building_sees_its_own_document_in_place_of_the_general_one(
 
 
 @SEARCHES
-def test_only_documents_of_the_kind_asked_for(knowledge: Knowledge, query: Callable[..., RetrieveQuery], search: str):
+def test_only_documents_of_the_kind_asked_for(knowledge: Knowledge, run: Run, search: str):
     found = run(knowledge, search, query("how soon do you act?", doc_type="sla", top_k=10, min_score=-1.0))[0]
     assert len(found) == 10
     assert {passage.doc_type for passage in found} == {"sla"}
@@ -98,9 +98,7 @@ def test_only_documents_of_the_kind_asked_for(knowledge: Knowledge, query: Calla
 
 
 @SEARCHES
-def test_many_queries_in_one_call_get_what_each_gets_alone(
-    knowledge: Knowledge, query: Callable[..., RetrieveQuery], search: str
-):
+def test_many_queries_in_one_call_get_what_each_gets_alone(knowledge: Knowledge, run: Run, search: str):
     queries = [
         query("gym hours", building_id="B"),
         query("late fee", building_id="A", top_k=2),
@@ -111,9 +109,9 @@ def test_many_queries_in_one_call_get_what_each_gets_alone(
     assert together == [run(knowledge, search, one)[0] for one in queries]
 
 
-def test_a_sentence_stands_word_for_word_in_its_passage(knowledge: Knowledge, query: Callable[..., RetrieveQuery]):
-    sentence = knowledge.sentences([query("when is rent due?", building_id="A", top_k=1)])[0][0]
-    passages = knowledge.search([query("when is rent due?", building_id="A", top_k=10)])[0]
+def test_a_sentence_stands_word_for_word_in_its_passage(knowledge: Knowledge, run: Run):
+    sentence = run(knowledge, "sentences", query("when is rent due?", building_id="A", top_k=1))[0][0]
+    passages = run(knowledge, "search", query("when is rent due?", building_id="A", top_k=10))[0]
     assert sentence.text == "Rent is due on the 1st of each month."
     assert any(
         sentence.text in passage.text

@@ -9,10 +9,10 @@ import pytest
 
 from core.errors import BrokenInvariant, IdempotencyInFlight, VersionConflict
 from core.labels import Category, Crew, Status, Trade, Urgency
-from core.messages import BuildingFacts, PastRequest
+from core.messages import Backlog, BuildingFacts, PastRequest, TopicWork
 from core.ports.store import RequestFilter, RequestStore
 from core.record import NextAction, RequestRecord
-from core.request import BuildingId, Event, RequestId, ResidentId
+from core.request import BuildingId, Event, RequestId, ResidentId, ResolutionNote
 
 MakeRecord = Callable[..., RequestRecord]
 MakeEvent = Callable[..., Event]
@@ -311,6 +311,74 @@ class TestHistory:
         await store.save(changed(record, 4, status=Status.CLOSED), expected_version=3, events=())
         past = (await self.read(store, noon))[0][0]
         assert (past.escalated, past.status) == (True, Status.CLOSED)
+
+
+class TestBacklog:
+    async def test_nothing_is_known_of_an_empty_store(self, store: RequestStore) -> None:
+        assert await store.backlog() == Backlog()
+
+    async def test_open_work_is_what_was_decided_and_has_not_ended(
+        self, store: RequestStore, make_record: MakeRecord, noon: datetime
+    ) -> None:
+        late = {"response_due_at": noon, "resolution_due_at": noon, "breached": True, "basis": "sla#x"}
+
+        def made(n: int, status: Status, **labels: Any) -> RequestRecord:
+            return make_record(after_s=-n, status=status, building_id=f"B{n}", **labels)
+
+        billing = {"category": Category.BILLING, "urgency": Urgency.LOW}
+        plumbing = {"category": Category.MAINTENANCE, "trade": Trade.PLUMBING, "urgency": Urgency.HIGH}
+        await create_all(
+            store,
+            [
+                made(1, Status.IN_PROGRESS, **plumbing),
+                made(2, Status.ESCALATED, **plumbing, sla=late),
+                made(3, Status.AWAITING_SELECTION, **plumbing | {"urgency": Urgency.LOW}),
+                made(4, Status.CANCELLED, **plumbing),
+                made(5, Status.NEEDS_REVIEW, **billing, sla=late),
+                made(6, Status.SUBMITTED, record={"chosen_category": Category.LEASING}),
+                made(7, Status.PROCESSING),
+                made(8, Status.NEEDS_REVIEW),
+            ],
+        )
+        assert (await store.backlog()).topics == {
+            "plumbing": TopicWork(open={Urgency.HIGH: 2, Urgency.LOW: 1}, overdue=1),
+            "Billing": TopicWork(open={Urgency.LOW: 1}, overdue=1),
+        }
+
+    async def test_the_newest_twenty_ends_of_a_topic_tell_how_it_goes(
+        self, store: RequestStore, make_record: MakeRecord, noon: datetime
+    ) -> None:
+        def ended(n: int, *, late: bool, status: Status = Status.CLOSED) -> RequestRecord:
+            at = noon - timedelta(hours=n)
+            return make_record(
+                request_id=f"R{n:02}", after_s=-n * 3600 - 2 * 86400, status=status,
+                category=Category.MAINTENANCE, trade=Trade.HVAC, urgency=Urgency.HIGH,
+                resolution={"resolution_notes": "Done", "resolved_by": "S", "resolved_at": at},
+                sla={"response_due_at": noon, "resolution_due_at": noon, "breached": late, "basis": "sla#x"},
+            )  # fmt: skip
+
+        records = [ended(n, late=n in (1, 2, 22)) for n in range(1, 24)]
+        await create_all(store, [*records, ended(30, late=True, status=Status.REOPENED)])
+        work = (await store.backlog()).topics["hvac"]
+        assert (work.ended, work.breached) == (20, 2)
+        assert work.last_ended_at == noon - timedelta(hours=1)
+        assert work.ended_since == noon - timedelta(hours=20)
+        assert work.mean_days == pytest.approx(2.0)
+        assert work.open == {Urgency.HIGH: 1}
+        assert work.overdue == 1
+
+    async def test_it_changes_with_the_requests(
+        self, store: RequestStore, make_record: MakeRecord, noon: datetime
+    ) -> None:
+        record = make_record(after_s=-86400, status=Status.IN_PROGRESS, category=Category.BILLING, urgency=Urgency.LOW)
+        await create_all(store, [record])
+        assert (await store.backlog()).topics["Billing"].open == {Urgency.LOW: 1}
+        resolution = ResolutionNote(resolution_notes="Done", resolved_by="S", resolved_at=noon)
+        await store.save(
+            changed(record, 2, status=Status.RESOLVED, resolution=resolution), expected_version=1, events=()
+        )
+        work = (await store.backlog()).topics["Billing"]
+        assert (work.open, work.ended, work.mean_days) == ({}, 1, pytest.approx(1.0))
 
 
 class TestWorkload:

@@ -33,3 +33,8 @@ def test_a_rejection_is_a_4xx_and_an_outage_a_503() -> None:
 def test_codes_are_told_apart() -> None:
     codes = [kind.code for kind in every_error()]
     assert len(set(codes)) == len(codes)
+
+
+def test_why_the_language_model_gave_nothing_is_kept() -> None:
+    copy = pickle.loads(pickle.dumps(errors.LanguageModelUnavailable("It is too slow.", "timed_out")))
+    assert (copy.detail, copy.reason) == ("It is too slow.", "timed_out")

@@ -22,7 +22,7 @@ DAY = date(2026, 7, 1)
 class WordEmbedder:
     """Vectors of word counts, hashed: texts with the same words are near each other."""
 
-    name = "words"
+    name, version = "words", "7"
     dimensions = 256
 
     def embed(self, texts: Sequence[str]) -> list[bytes]:
@@ -49,7 +49,7 @@ def test_the_artefact_holds_rules_contents_and_calibration(built: Path):
     manifest = load(built, "kb")
     assert manifest.details["kb_version"] == rules.kb_version
     assert manifest.details["passages"] == len(contents.passages) > 200
-    assert contents.embedding_model == "words"
+    assert (contents.embedding_model, contents.embedding_version) == ("words", "7")
     assert contents.dimensions == 256
     assert calibration.sections > 100
     assert calibration.frequencies["gym"] >= 2

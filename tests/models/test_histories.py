@@ -7,13 +7,14 @@ from statistics import mean
 import pytest
 
 from core.labels import Category, Intent, Trade, Urgency
+from kb.compile import compile_documents
 from models.histories import latents
 from models.histories.causes import SUMMER
 from models.histories.crews import weekday
 from models.histories.generator import Sample, generate
 from models.histories.hazards import YEAR, age_after_repair, age_at_failure, next_failure
 from models.histories.register import WINDOW_DAYS
-from models.histories.tickets import START, moment
+from models.histories.tickets import START, due_day, moment
 from models.histories.world import Conditions
 
 DAYS = 300.0
@@ -90,10 +91,14 @@ def test_older_things_fail_more() -> None:
 
 
 def test_overloaded_crews_breach_more() -> None:
-    def breaches(load: float) -> float:
-        return mean(sample.breached for sample in generate("test", [2], DAYS, Conditions(crew_load=load)))
+    """Of what can wait for the crew's day; emergencies are served at any time, and Low has a month."""
 
-    assert breaches(1.7) > breaches(1.0) > breaches(0.4)
+    def breaches(load: float) -> float:
+        samples = generate("test", range(2, 6), 420.0, Conditions(crew_load=load), first_day=240.0)
+        waiting = (Urgency.MEDIUM, Urgency.HIGH)
+        return mean(sample.breached for sample in samples if sample.classification.urgency in waiting)
+
+    assert breaches(1.7) > 1.1 * breaches(0.4)
 
 
 def test_impatient_residents_escalate_more() -> None:
@@ -137,3 +142,12 @@ def test_a_full_renewal_makes_new() -> None:
 def test_weekdays_are_those_of_the_calendar() -> None:
     assert all(weekday(day) == moment(day).weekday() for day in range(14))
     assert moment(0.0) == START
+
+
+def test_targets_are_those_of_the_documents() -> None:
+    """Calendar days run through, business days stop over the weekend; day 5 is a Friday."""
+    stated = compile_documents().response_targets
+    assert due_day(5.5, Urgency.HIGH) == pytest.approx(5.5 + stated[Urgency.HIGH].resolution_hours / 24.0)
+    assert stated[Urgency.MEDIUM].clock == "business"
+    days = stated[Urgency.MEDIUM].resolution_hours / 24.0
+    assert due_day(5.5, Urgency.MEDIUM) == pytest.approx(5.5 + days + 2.0 * (days // 5), abs=1e-6)

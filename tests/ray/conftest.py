@@ -32,16 +32,19 @@ class Graph:
     dashboard_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        command = [sys.executable, "-m", "aam", "run"]
+    def command(self) -> list[str]:
+        """What is started."""
         ports = ["--http-port", str(self.http_port), "--dashboard-port", str(self.dashboard_port)]
+        return [sys.executable, "-m", "aam", "run", *ports]
+
+    def start(self) -> None:
         environment = {
             **os.environ,
             "AAM_STATE_DIR": str(self.settings.state_dir),
             "AAM_ARTEFACTS_DIR": str(self.settings.artefacts_dir),
         }
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([*command, *ports], env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command(), env=environment, stdout=log, stderr=log)
         self.wait_until_healthy()
 
     def wait_until_healthy(self) -> None:
@@ -109,10 +112,12 @@ def graph(built_settings: Settings, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("graph")
     settings = built_settings.model_copy(update={"state_dir": folder / "state"})
     running = Graph(settings, folder / "log")
-    running.start()
-    yield running
-    if running.process is not None and running.process.poll() is None:
-        running.stop()
+    try:
+        running.start()
+        yield running
+    finally:
+        if running.process is not None and running.process.poll() is None:
+            running.stop()
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 import deployments.ai_processing.safety
-from adapters.array_files import read_arrays
-from adapters.embedder_onnx import OnnxEmbedder
 from adapters.safety_rules import read_safety_rules
 from core.labels import RiskLevel
 from core.messages import AssessItem, Retrieved
@@ -17,6 +15,7 @@ from core.settings import Settings
 from deployments.ai_processing.assessor import Assessor
 from deployments.ai_processing.safety import SafetyScreen
 from deployments.ai_processing.text import TextModel
+from models.text.served import open_text_model
 
 NOW = datetime(2026, 1, 15, 22, 30, tzinfo=UTC)
 RULES = Path(str(deployments.ai_processing.safety.__file__)).with_name("safety_rules.yaml")
@@ -66,10 +65,9 @@ def screen() -> SafetyScreen:
 
 @pytest.fixture(scope="session")
 def text_model(built_settings: Settings) -> TextModel:
-    artefact = read_arrays(built_settings.artefacts_dir / "text", "text")
-    return TextModel(artefact.arrays, artefact.version)
+    return open_text_model(built_settings.artefacts_dir / "text")
 
 
 @pytest.fixture
-def assessor(real_embedder: OnnxEmbedder, screen: SafetyScreen, text_model: TextModel) -> Assessor:
-    return Assessor(real_embedder, screen, text_model, LengthRisk(), SilentModel(), 0.55, advice=ADVICE)
+def assessor(screen: SafetyScreen, text_model: TextModel) -> Assessor:
+    return Assessor(screen, text_model, LengthRisk(), SilentModel(), 0.55, advice=ADVICE)

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+from typing import get_args
 
 import pytest
 
-from core.errors import Unavailable
+from core.errors import LanguageModelFailure, LanguageModelUnavailable, Unavailable
 from core.labels import Category, Intent, Urgency
 from core.request import Classification
 from deployments.ai_processing.cascade import Cascade
@@ -32,8 +33,10 @@ class ScriptedModel(SilentModel):
         self.asked.append(message_text)
         if message_text == "down":
             raise Unavailable("The language model does not answer.")
+        if message_text in get_args(LanguageModelFailure):
+            raise LanguageModelUnavailable("It gave nothing.", message_text)
         if message_text == "broken":
-            raise ZeroDivisionError
+            raise ZeroDivisionError(f"private words: {message_text}")
         if message_text == "slow":
             await asyncio.sleep(30)
         return None if message_text == "silent" else OPINION
@@ -65,3 +68,24 @@ async def test_all_share_one_deadline() -> None:
     cascade = Cascade(ScriptedModel(), 0.55, deadline_s=0.1)
     async with asyncio.timeout(1.0):
         assert await cascade.second_opinions(["slow"] * 20, [0.0] * 20) == [None] * 20
+
+
+async def test_failures_are_counted_by_their_reason() -> None:
+    cascade = Cascade(ScriptedModel(), 0.55)
+    reasons = list(get_args(LanguageModelFailure))
+    assert await cascade.second_opinions(reasons, [0.1] * len(reasons)) == [None] * len(reasons)
+    assert cascade.outcomes == dict.fromkeys(reasons, 1)
+
+
+async def test_what_was_said_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        await Cascade(ScriptedModel(), 0.55).second_opinions(["broken"], [0.1])
+    assert "ZeroDivisionError" in caplog.text
+    assert "test_cascade.py" in caplog.text
+    assert "private words: " not in caplog.text.replace('f"private words: {message_text}"', "")
+
+
+async def test_the_share_that_is_sent_on_is_described() -> None:
+    cascade = Cascade(ScriptedModel(), 0.55)
+    await cascade.second_opinions(["fine", "sure", "silent", "sure"], [0.1, 0.9, 0.2, 0.8])
+    assert cascade.describe() == "second opinions: 2 of 4 messages (answered 1, silent 1)"

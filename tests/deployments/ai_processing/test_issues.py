@@ -4,17 +4,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.embedder_onnx import OnnxEmbedder
-from core.labels import Category, Trade, Urgency
+from core.labels import Category, Intent, Trade, Urgency
 from core.request import Issue
-from deployments.ai_processing.issues import find_issues, leading_issue, split_clauses
-from deployments.ai_processing.text import TextModel
+from deployments.ai_processing.issues import leading_issue, split_issues
+from deployments.ai_processing.text import MOST_ISSUES, TextModel, TextPrediction
+from models.text.issues import found_issues
 
 
-def issues_of(text: str, model: TextModel, embedder: OnnxEmbedder) -> tuple[Issue, ...]:
-    clauses = split_clauses(text)
-    texts = [clause.text for clause in clauses]
-    return find_issues(clauses, model.predict(texts, embedder.embed(texts)))
+def prediction(count: int, starts: tuple[tuple[int, float], ...]) -> TextPrediction:
+    return TextPrediction(
+        category_probabilities={Category.BILLING: 1.0},
+        urgency_probabilities={Urgency.LOW: 1.0},
+        intent_probabilities={Intent.SOLVE_PROBLEM: 1.0},
+        trade_probabilities={Trade.PEST: 1.0},
+        emergency_threshold=0.5,
+        issues=count,
+        starts=starts,
+    )
 
 
 @pytest.mark.parametrize(
@@ -26,10 +32,8 @@ def issues_of(text: str, model: TextModel, embedder: OnnxEmbedder) -> tuple[Issu
         ("Two things: the treadmill in the gym is broken, and I never got my rent receipt.", ["Amenities", "Billing"]),
     ],
 )
-def test_a_list_or_an_addition_makes_several(
-    text_model: TextModel, real_embedder: OnnxEmbedder, text: str, categories: list[str]
-) -> None:
-    found = issues_of(text, text_model, real_embedder)
+def test_a_list_or_an_addition_makes_several(text_model: TextModel, text: str, categories: list[str]) -> None:
+    found = found_issues(text_model, text)
     assert [issue.category for issue in found] == categories
     assert all(issue.text in text for issue in found)
 
@@ -41,25 +45,32 @@ def test_a_list_or_an_addition_makes_several(
         "The faucet drips. It has done so for days. I put a pot under it.",
         "I paid on the 1st, and the portal shows nothing.",
         "Thanks, and also have a good day!",
-        "",
     ],
 )
-def test_one_matter_stays_one(text_model: TextModel, real_embedder: OnnxEmbedder, text: str) -> None:
-    assert issues_of(text, text_model, real_embedder) == ()
+def test_one_matter_stays_one(text_model: TextModel, text: str) -> None:
+    assert found_issues(text_model, text) == ()
 
 
 @given(
-    st.text(max_size=400)
-    | st.lists(st.sampled_from(["1. ", "2) ", "also ", "\n", "and the ", "a) "])).map("x y z".join)
+    st.text(max_size=200),
+    st.lists(st.tuples(st.integers(0, 210), st.floats(-9, 9)), max_size=12),
+    st.integers(1, MOST_ISSUES),
 )
-@settings(max_examples=200, deadline=None)
-def test_clauses_are_verbatim_and_in_order(text: str) -> None:
+@settings(max_examples=300, deadline=None)
+def test_parts_are_verbatim_in_order_and_as_many_as_counted(
+    text: str, starts: list[tuple[int, float]], count: int
+) -> None:
+    parts = split_issues(text, prediction(count, tuple(starts)))
     place = 0
-    for clause in split_clauses(text):
-        place = text.index(clause.text, place)
-    points = [clause.point for clause in split_clauses(text)]
-    assert points == sorted(points)
-    assert len(set(points)) != 1
+    for part in parts:
+        place = text.index(part, place) + len(part)
+    assert len(parts) in (0, *range(2, count + 1))
+
+
+def test_what_joins_two_matters_belongs_to_neither() -> None:
+    text = "Tap drips. Also, oh and the gate sticks; 2) parcel gone"
+    starts = ((0, 3.0), (text.index("the gate"), 3.0), (text.index("parcel"), 3.0), (4, -5.0))
+    assert split_issues(text, prediction(3, starts)) == ("Tap drips", "the gate sticks", "parcel gone")
 
 
 def test_the_lead_is_the_most_urgent_then_the_first() -> None:

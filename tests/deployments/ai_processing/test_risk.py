@@ -1,11 +1,13 @@
 """The risk model as it serves: probabilities, independence of the batch, reasons, and refusals."""
 
 import json
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import mean
+from zoneinfo import ZoneInfo
 
 import pytest
 import xgboost
@@ -16,14 +18,15 @@ from adapters.artefacts import build_once
 from adapters.risk_artefact import ARTEFACT, SPECIFICATION, RiskArtefact, read_risk_artefact
 from core.errors import ArtefactRefused
 from core.labels import Category, Intent, RiskLevel, Status, Trade, Urgency
-from core.messages import AssessItem, BuildingFacts, PastRequest
+from core.messages import AssessItem, Backlog, BuildingFacts, PastRequest, TopicWork
 from core.request import Classification, RequestId
-from deployments.ai_processing.features import FEATURE_NAMES, features
-from deployments.ai_processing.risk import FACTORS, RiskModel, RiskSpecification
+from deployments.ai_processing.features import FEATURE_NAMES, features, matrix
+from deployments.ai_processing.risk import FACTORS, TARGETS, RiskModel, RiskSpecification, top_factors
 from models.histories.generator import Sample, generate
 from models.risk.train import inputs_hash, train
 
 NOW = datetime(2025, 2, 11, 18, 5, tzinfo=UTC)
+ZONE = ZoneInfo("America/New_York")
 FOLDER = Path(__file__).resolve().parents[3] / "var" / "artefacts" / ARTEFACT
 
 
@@ -35,7 +38,7 @@ def artefact() -> RiskArtefact:
 
 @pytest.fixture(scope="module")
 def model(artefact: RiskArtefact) -> RiskModel:
-    return RiskModel(artefact)
+    return RiskModel(artefact, ZONE)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +114,7 @@ def test_probabilities_and_what_they_rest_on(model: RiskModel, pairs: list[tuple
         sizes = [abs(factor.contribution) for factor in risk.factors]
         assert sizes == sorted(sizes, reverse=True)
         assert 0 < len(sizes) <= FACTORS
-        row = dict(zip(FEATURE_NAMES, features(item, each), strict=True))
+        row = dict(zip(FEATURE_NAMES, features(item, each, ZONE), strict=True))
         assert all(factor.value == pytest.approx(row[factor.feature], rel=1e-6) for factor in risk.factors)
 
 
@@ -239,3 +242,99 @@ def test_a_changed_file_is_refused(artefact: RiskArtefact, tmp_path: Path) -> No
     (tmp_path / SPECIFICATION).write_text(json.dumps(changed))
     with pytest.raises(ArtefactRefused):
         read_risk_artefact(tmp_path)
+
+
+@settings(deadline=None, max_examples=15)
+@given(pairs=st.lists(st.tuples(messages, classifications), min_size=1, max_size=4))
+def test_contributions_sum_to_the_margin(
+    artefact: RiskArtefact, pairs: list[tuple[AssessItem, Classification]]
+) -> None:
+    """TreeSHAP's values and its bias are the booster's log-odds, and the merged ones are as much in sum."""
+    rows = matrix([item for item, _ in pairs], [each for _, each in pairs])
+    data = xgboost.DMatrix(rows, nthread=1)
+    for target in TARGETS:
+        booster = xgboost.Booster()
+        booster.load_model(bytearray(artefact.boosters[target]))
+        shares = booster.predict(data, pred_contribs=True)
+        assert shares.sum(axis=1) == pytest.approx(booster.predict(data, output_margin=True), abs=1e-4)
+        for row, whole in zip(top_factors(rows, shares[:, :-1], limit=rows.shape[1]), shares, strict=True):
+            assert sum(factor.contribution for factor in row) == pytest.approx(whole[:-1].sum(), abs=1e-4)
+
+
+def test_factors_are_named_for_a_reader(model: RiskModel, samples: list[Sample]) -> None:
+    risks = model.predict([each.item for each in samples[:80]], [each.classification for each in samples[:80]])
+    shown = {factor.label for risk in risks for factor in risk.factors}
+    assert len(shown) > 15
+    assert all(label and "_" not in label for label in shown)
+
+
+def test_levels_begin_at_their_thresholds(artefact: RiskArtefact, samples: list[Sample]) -> None:
+    """A score that is just a threshold belongs to the level above."""
+    one = samples[40]
+    score = RiskModel(artefact, ZONE).predict([one.item], [one.classification])[0].score
+    specification = RiskSpecification.model_validate_json(artefact.specification)
+
+    def level(medium_from: float, high_from: float) -> RiskLevel:
+        changed = specification.model_copy(update={"medium_from": medium_from, "high_from": high_from})
+        other = RiskModel(replace(artefact, specification=changed.model_dump_json().encode()), ZONE)
+        return other.predict([one.item], [one.classification])[0].level
+
+    above = math.nextafter(score, 1.0)
+    assert level(above, 1.0) is RiskLevel.LOW
+    assert level(score, above) is RiskLevel.MEDIUM
+    assert level(0.0, score) is RiskLevel.HIGH
+    assert 0.0 < specification.medium_from < specification.high_from < 1.0
+
+
+def test_work_that_piles_up_makes_a_breach_likelier(model: RiskModel) -> None:
+    """What the generator guarantees: a crew that is behind is late."""
+
+    def work(waiting: int, overdue: int, breached: int, between_days: float) -> Backlog:
+        topic = TopicWork(
+            open={Urgency.MEDIUM: waiting, Urgency.HIGH: waiting // 3},
+            overdue=overdue,
+            ended=20,
+            ended_since=NOW - timedelta(days=20 * between_days),
+            last_ended_at=NOW - timedelta(days=between_days),
+            mean_days=1.0 + breached,
+            breached=breached,
+        )
+        return Backlog(topics={"plumbing": topic})
+
+    each = labels(Category.MAINTENANCE, Trade.PLUMBING, Urgency.HIGH)
+    idle, swamped = (
+        AssessItem(
+            message_text="There is a leak under the sink.",
+            at=NOW,
+            building=BuildingFacts(requests_180d=120, same_trade_180d={"plumbing": 20}, open_requests=6),
+            backlog=backlog,
+        )
+        for backlog in (work(1, 0, 0, 0.6), work(25, 9, 12, 1.5))
+    )
+    calm, late = model.predict([idle, swamped], [each, each])
+    assert late.sla_breach_probability > calm.sla_breach_probability + 0.1
+
+
+def test_the_more_urgent_of_two_has_less_time(model: RiskModel, samples: list[Sample]) -> None:
+    """Three days for High, a month for Low: the same message breaches more often."""
+    chosen = [each for each in samples if each.classification.category is Category.MAINTENANCE][:60]
+    items = [each.item for each in chosen]
+    low, high = (
+        model.predict(items, [each.classification.model_copy(update={"urgency": urgency}) for each in chosen])
+        for urgency in (Urgency.LOW, Urgency.HIGH)
+    )
+    assert all(a.sla_breach_probability < b.sla_breach_probability for a, b in zip(low, high, strict=True))
+
+
+def test_the_hour_is_that_of_the_buildings(artefact: RiskArtefact, samples: list[Sample]) -> None:
+    """The same wall clock in two zones is the same risk."""
+    west = ZoneInfo("America/Los_Angeles")
+    one = samples[60]
+    wall = datetime(2025, 6, 3, 19, 20)
+    risks = [
+        RiskModel(artefact, zone).predict(
+            [AssessItem(message_text=one.item.message_text, at=wall.replace(tzinfo=zone))], [one.classification]
+        )[0]
+        for zone in (west, ZONE)
+    ]
+    assert risks[0] == risks[1]

@@ -1,5 +1,6 @@
 """The life-safety screen: what it must call, what it must leave, and that it can only raise."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from core.errors import ArtefactRefused
 from core.labels import Category, Trade, Urgency
 from deployments.ai_processing.safety import SafetyScreen, normalise
 
+_WORDS = re.compile(r"[a-z0-9]+")
 RULES = Path(str(deployments.ai_processing.safety.__file__)).with_name("safety_rules.yaml")
 
 HAZARDS = [
@@ -85,7 +87,7 @@ def test_a_hazard_is_an_emergency(screen: SafetyScreen, text: str, rule: str) ->
     finding = screen.screen(text)
     assert finding is not None
     assert (finding.rule_id, finding.urgency) == (rule, Urgency.EMERGENCY)
-    assert finding.matched in normalise(text)
+    assert set(finding.matched.replace(",", " ").split()) <= set(_WORDS.findall(normalise(text)))
 
 
 @pytest.mark.parametrize("text", HARMLESS)
@@ -160,6 +162,9 @@ def test_a_long_hostile_text_is_screened_quickly(screen: SafetyScreen) -> None:
     "change",
     [
         {"any_of": ["("]},
+        {"any_of": ["smoke ~ hall"]},
+        {"any_of": ["smoke > "]},
+        {"any_of": ["UNHEARD_OF > smoke"]},
         {"guards": ["unknown"]},
         {"when": [["unknown"]]},
         {"category": "Weather"},

@@ -1,6 +1,6 @@
 """The served text model: calibrated, consistent and the same in any batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.array_files import read_arrays
-from adapters.embedder_onnx import OnnxEmbedder
 from core.errors import ArtefactRefused
 from core.labels import Category, Intent, Trade, Urgency
+from core.ports.intelligence import Reading
 from core.settings import Settings
-from deployments.ai_processing.text import HEADS, TextModel, TextPrediction
+from deployments.ai_processing.text import HEADS, TextModel, TextPrediction, count_issues, foreign_share
 
 TEXTS = [
     "kitchen faucet drips all night",
@@ -28,8 +28,8 @@ Predict = Callable[..., list[TextPrediction]]
 
 
 @pytest.fixture(scope="session")
-def predict(text_model: TextModel, real_embedder: OnnxEmbedder) -> Predict:
-    return lambda *texts: text_model.predict(texts, real_embedder.embed(texts))
+def predict(text_model: TextModel) -> Predict:
+    return lambda *texts: text_model.predict(texts)
 
 
 def test_plain_messages_get_their_labels(predict: Predict) -> None:
@@ -72,6 +72,8 @@ def prediction(emergency: float, threshold: float) -> TextPrediction:
         intent_probabilities={Intent.SOLVE_PROBLEM: 0.6, Intent.ANSWER_QUESTION: 0.4},
         trade_probabilities={Trade.PEST: 1.0},
         emergency_threshold=threshold,
+        issues=1,
+        starts=(),
     )
 
 
@@ -88,6 +90,40 @@ def test_the_model_abstains_where_its_label_is_improbable() -> None:
     assert found.unsure(0.0) == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("no heat", 0.0),
+        ("la calefacción, ¿cuándo?", 0.0),
+        ("煤气泄漏", 1.0),
+        ("", 0.0),
+        ("12345 !!", 0.0),
+        ("окно abcd", 0.5),
+    ],
+)
+def test_letters_of_other_scripts_are_counted(text: str, share: float) -> None:
+    assert foreign_share(text) == share
+
+
+def test_the_model_is_unsure_of_what_it_cannot_read(predict: Predict) -> None:
+    (found,) = predict("厨房里有很浓的煤气味")
+    assert set(found.unsure(0.5)) >= {"category", "urgency", "intent"}
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "count"), [((9.0, 0.0, 0.0, 0.0), 1), ((0.0, 4.0, 1.0, 0.0), 2), ((0.0, 1.0, 4.0, 0.0), 3)]
+)
+def test_issues_are_counted_by_their_probability(log_odds: tuple[float, ...], count: int) -> None:
+    assert count_issues(log_odds, 0.5) == count
+
+
+class NoEncoder:
+    """Reads nothing."""
+
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        raise AssertionError("nothing is to be read")
+
+
 @pytest.mark.parametrize("damage", ["lexicon", "labels", "shape"])
 def test_arrays_for_other_code_are_refused(built_settings: Settings, damage: str) -> None:
     arrays = dict(read_arrays(built_settings.artefacts_dir / "text", "text").arrays)
@@ -98,4 +134,4 @@ def test_arrays_for_other_code_are_refused(built_settings: Settings, damage: str
     else:
         arrays["weights"] = arrays["weights"][:-1]
     with pytest.raises(ArtefactRefused, match="aam build"):
-        TextModel(arrays, "damaged")
+        TextModel(NoEncoder(), arrays, "damaged")

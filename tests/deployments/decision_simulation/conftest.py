@@ -1,10 +1,12 @@
 """A small rule book with round numbers, items to resolve, and waiting-time tables that are computed once."""
 
+import hashlib
 import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from core.labels import (
@@ -38,6 +40,7 @@ from core.rules import (
 )
 from deployments.decision_simulation.engine import DecisionEngine
 from deployments.decision_simulation.resolver import Resolver
+from deployments.decision_simulation.retrieval import Retrieval
 from deployments.decision_simulation.waiting import TableSettings, WaitingTimes
 
 TUESDAY_14H = datetime(2026, 3, 3, 14, tzinfo=UTC)
@@ -196,7 +199,6 @@ def build_item(
     escalation_probability: float = 0.1,
     history: Sequence[PastRequest] = (),
     issues: Sequence[Issue] = (),
-    embedding: bytes = b"\0" * 1536,
     workload: Workload | None = None,
 ) -> ResolveItem:
     return ResolveItem(
@@ -224,7 +226,6 @@ def build_item(
             escalation_probability=escalation_probability,
             model_version="risk-1",
         ),
-        embedding=embedding,
         history=tuple(history),
         workload=workload or Workload(),
     )
@@ -260,7 +261,7 @@ def random_item(seed: int) -> ResolveItem:
     """A request of any kind, at any time, with any history."""
     rng = random.Random(seed)
     category = rng.choice([Category.MAINTENANCE, Category.MAINTENANCE, *Category])
-    return build_item(
+    item = build_item(
         text=rng.choice(TEXTS),
         category=category,
         trade=rng.choice([Trade.PLUMBING, Trade.HVAC]) if category is Category.MAINTENANCE else None,
@@ -273,18 +274,46 @@ def random_item(seed: int) -> ResolveItem:
         risk=rng.random(),
         escalation_probability=rng.uniform(0.0, 0.8),
         history=[build_past(rng.uniform(30, 200)) for _ in range(rng.randrange(3))],
-        embedding=rng.choice([b"", bytes(1536)]),
     )
+    ending = rng.choice(["", f" ({UNEMBEDDABLE})"])
+    return item.model_copy(update={"message_text": item.message_text + ending})
+
+
+UNEMBEDDABLE = "this breaks the embedder"
+DAMAGED = {"this has a short vector": b"xyz", "this has no end": np.full(8, np.inf, dtype="<f4").tobytes()}
+
+
+class FakeEmbedder:
+    """A vector from the hash of the text; notes what it is asked and fails on some texts, or on demand on all."""
+
+    name, version, dimensions = "hashes", "1", 8
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.down = False
+
+    def embed(self, texts: Sequence[str]) -> list[bytes]:
+        self.calls.append(list(texts))
+        if self.down or any(UNEMBEDDABLE in text for text in texts):
+            raise RuntimeError("embedder broken")
+        return [DAMAGED.get(text) or self.vector(text) for text in texts]
+
+    def vector(self, text: str) -> bytes:
+        numbers = np.frombuffer(hashlib.sha256(text.encode()).digest()[: self.dimensions], dtype=np.uint8) + 1.0
+        return (numbers / np.linalg.norm(numbers)).astype("<f4").tobytes()
 
 
 class FakeKnowledge:
-    """Finds the same passage for every query; counts the queries and fails on demand."""
+    """Finds the same passage for every query; notes what it is asked and fails on demand."""
+
+    embedding_model, embedding_version = "hashes", "1"
 
     def __init__(self, rules: RuleBook) -> None:
         self.rules = rules
         self.documents = self.chunks = 1
         self.searches: list[list[RetrieveQuery]] = []
         self.sentence_searches: list[list[RetrieveQuery]] = []
+        self.vectors: list[list[bytes]] = []
         self.down = False
         self.passage = Retrieved(
             doc_id="procedures",
@@ -296,14 +325,16 @@ class FakeKnowledge:
             score=0.7,
         )
 
-    def search(self, queries: Sequence[RetrieveQuery]) -> list[tuple[Retrieved, ...]]:
+    def search(self, queries: Sequence[RetrieveQuery], vectors: Sequence[bytes]) -> list[tuple[Retrieved, ...]]:
         self.searches.append(list(queries))
+        self.vectors.append(list(vectors))
         if self.down:
             raise RuntimeError("index gone")
         return [(self.passage,) for _ in queries]
 
-    def sentences(self, queries: Sequence[RetrieveQuery]) -> list[tuple[Retrieved, ...]]:
+    def sentences(self, queries: Sequence[RetrieveQuery], vectors: Sequence[bytes]) -> list[tuple[Retrieved, ...]]:
         self.sentence_searches.append(list(queries))
+        self.vectors.append(list(vectors))
         return [(self.passage,) for _ in queries]
 
 
@@ -344,8 +375,18 @@ def knowledge(rules: RuleBook) -> FakeKnowledge:
 
 
 @pytest.fixture
-def resolver(knowledge: FakeKnowledge, waiting: WaitingTimes) -> Resolver:
-    return Resolver(knowledge, FakeAnswerer(), waiting)
+def embedder() -> FakeEmbedder:
+    return FakeEmbedder()
+
+
+@pytest.fixture
+def retrieval(knowledge: FakeKnowledge, embedder: FakeEmbedder) -> Retrieval:
+    return Retrieval(knowledge, embedder)
+
+
+@pytest.fixture
+def resolver(rules: RuleBook, retrieval: Retrieval, waiting: WaitingTimes) -> Resolver:
+    return Resolver(rules, retrieval, FakeAnswerer(), waiting)
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,23 @@
 """Resolving batches: one query, own failures, degraded neighbours, and decisions that are the same in any company."""
 
+import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-import numpy as np
 import pytest
 
 from core.errors import ArtefactRefused, Invalid
 from core.labels import ActionKind, Category, Crew, Intent, Status, Trade, Urgency
-from core.messages import DecisionTrace, ItemFailure, Resolved, ResolveItem, Workload
+from core.messages import DecisionTrace, ItemFailure, Resolved, ResolveItem, Retrieved, Workload
+from core.request import Answer, Citation
 from core.rules import RuleBook
+from deployments.decision_simulation.answer import KnowledgeAnswerer
 from deployments.decision_simulation.engine import DecisionEngine
 from deployments.decision_simulation.replay import replay
 from deployments.decision_simulation.resolver import Resolver, stable_seed
+from deployments.decision_simulation.retrieval import Retrieval
 
 
 async def one(resolver: Resolver, item: ResolveItem) -> Resolved:
@@ -95,18 +98,6 @@ async def test_a_recurring_problem_goes_to_a_person_with_its_options(
     assert any("doc-escalation#escalation" in gate for gate in result.trace.gates)
 
 
-async def test_one_bad_item_fails_alone(resolver: Resolver, make_item: Callable[..., ResolveItem]) -> None:
-    infinite = np.full(384, np.inf, dtype="<f4").tobytes()
-    items = [make_item(request_id="A"), make_item(embedding=b"xyz"), make_item(embedding=infinite), make_item()]
-    first, short, endless, last = await resolver.resolve(items)
-    assert isinstance(first, Resolved)
-    assert isinstance(last, Resolved)
-    for failure in (short, endless):
-        assert isinstance(failure, ItemFailure)
-        assert failure.code == "invalid"
-        assert "embedding" in failure.detail
-
-
 async def test_a_defect_in_one_item_is_a_broken_invariant_of_that_item(
     resolver: Resolver, make_item: Callable[..., ResolveItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,13 +129,52 @@ async def test_a_dead_index_does_not_stop_an_emergency(
     assert "could not be searched" in caplog.text
 
 
-async def test_an_item_without_embedding_is_resolved_without_passages(
-    resolver: Resolver, knowledge: Any, make_item: Callable[..., ResolveItem]
+async def test_a_text_that_breaks_the_embedder_is_resolved_without_passages(
+    resolver: Resolver, make_item: Callable[..., ResolveItem]
 ) -> None:
-    result = await one(resolver, make_item(embedding=b""))
-    assert result.options
+    items = [make_item(), make_item("The drain smells, this breaks the embedder"), make_item("no hot water")]
+    first, broken, last = await resolver.resolve(items)
+    assert isinstance(broken, Resolved)
+    assert broken.options
+    assert broken.retrieved == ()
+    assert broken.trace.inputs["embedding"] == ""
+    for neighbour in (first, last):
+        assert isinstance(neighbour, Resolved)
+        assert neighbour.retrieved
+
+
+async def test_a_dead_embedder_stops_no_emergency(
+    resolver: Resolver, embedder: Any, knowledge: Any, make_item: Callable[..., ResolveItem]
+) -> None:
+    embedder.down = True
+    result = await one(resolver, make_item(urgency=Urgency.EMERGENCY))
+    assert result.act_now == "emergency-water"
     assert result.retrieved == ()
     assert knowledge.searches == []
+
+
+class QuotingModel:
+    """A language model that answers with the first sentence that it is given."""
+
+    source = "extract"
+
+    async def classify(self, message_text: str) -> None:
+        return None
+
+    async def answer(self, question: str, sentences: Sequence[Retrieved]) -> Answer:
+        cited = Citation(doc_id=sentences[0].doc_id, section=sentences[0].section, quote=sentences[0].text)
+        return Answer(text=sentences[0].text, confidence=0.9, source="extract", citations=(cited,))
+
+
+async def test_with_a_dead_embedder_a_person_answers(
+    rules: RuleBook, retrieval: Retrieval, waiting: Any, embedder: Any, make_item: Callable[..., ResolveItem]
+) -> None:
+    resolver = Resolver(rules, retrieval, KnowledgeAnswerer(QuotingModel()), waiting)
+    question = make_item("what happens after a visit?", Category.AMENITIES, None, intent=Intent.ANSWER_QUESTION)
+    assert (await one(resolver, question)).status is Status.ANSWERED
+    embedder.down = True
+    result = await one(resolver, question)
+    assert (result.status, result.answer) == (Status.NEEDS_REVIEW, None)
 
 
 async def test_an_empty_batch_is_empty(resolver: Resolver) -> None:
@@ -205,6 +235,19 @@ async def test_the_trace_names_versions_and_gates(resolver: Resolver, make_item:
     assert json.loads(trace.model_dump_json())["inputs"]["request_id"] == "REQ_1"
 
 
+async def test_the_trace_keeps_the_vector_and_a_replay_needs_no_embedder(
+    resolver: Resolver, embedder: Any, rules: RuleBook, make_item: Callable[..., ResolveItem]
+) -> None:
+    result = await one(resolver, make_item("no hot water"))
+    stored = DecisionTrace.model_validate_json(result.trace.model_dump_json())
+    assert base64.b64decode(stored.inputs["embedding"]) == embedder.vector("no hot water")
+    assert stored.model_versions["embedder"] == "hashes/1"
+    embedder.down = True
+    asked = len(embedder.calls)
+    assert replay(stored, rules).model_dump_json() == result.decision.model_dump_json()
+    assert len(embedder.calls) == asked
+
+
 async def test_simulate_takes_the_workload_seed_and_precision_it_is_given(
     resolver: Resolver, make_item: Callable[..., ResolveItem]
 ) -> None:
@@ -227,8 +270,6 @@ async def test_simulate_refuses_what_it_can_not_do(
 ) -> None:
     with pytest.raises(Invalid):
         await resolver.simulate(make_item(), replications, seed)
-    with pytest.raises(Invalid, match="embedding"):
-        await resolver.simulate(make_item(embedding=b"x"))
 
 
 async def test_text_can_not_lower_a_tier(resolver: Resolver, make_item: Callable[..., ResolveItem]) -> None:

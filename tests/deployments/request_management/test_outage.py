@@ -41,9 +41,6 @@ class Flaky:
             return [self.failure for _ in items]
         return await self._ai.assess(items)
 
-    def embed(self, texts: list[str]) -> list[bytes]:
-        return self._ai.embed(texts)
-
     def health(self) -> Any:
         if self.error is not None:
             raise self.error

@@ -162,6 +162,14 @@ async def test_the_decision_can_be_replayed_from_what_staff_see(
     assert short["explanation"] == full["decision"]["explanation"]
 
 
+async def test_a_query_finds_passages_as_its_building_sees_them(staff: httpx.AsyncClient) -> None:
+    for building, doc_id in (("A", "amenity-hours"), ("B", "amenity-hours-building-b")):
+        query = {"query": "what time does the gym close?", "building_id": building}
+        answer = await staff.post("/rag/retrieve", json=query)
+        assert answer.status_code == 200
+        assert answer.json()["documents"][0]["doc_id"] == doc_id
+
+
 async def test_what_a_call_causes_carries_its_correlation_id(resident: httpx.AsyncClient, settings: Any) -> None:
     import sqlite3
 

@@ -1,0 +1,61 @@
+"""What each feature of the risk model is called where a building manager reads it."""
+
+from core.labels import Category, Trade
+from deployments.ai_processing.subjects import SUBJECTS
+
+_OWN: dict[str, str] = {
+    "urgency": "Urgency (0 Low to 3 Emergency)",
+    "emergency": "Emergency",
+    "asks_question": "Only asks a question",
+    "asks_for_person": "Asks for a person",
+    "label_confidence": "How sure the classification is",
+    "issues": "Issues in the message",
+    "words": "Length of the message in words",
+    "recurrence_words": "Words such as 'again' in the message",
+    "complaint_words": "Words of complaint in the message",
+    "vulnerability_words": "Words on somebody vulnerable in the message",
+    "question_marks": "Question marks in the message",
+    "exclamation_marks": "Exclamation marks in the message",
+    "similar_requests_30d": "Similar requests of this resident in 30 days",
+    "similar_requests_180d": "Similar requests of this resident in 180 days",
+    "similar_requests_open": "Similar requests of this resident that are open",
+    "similar_requests_escalated": "Similar requests of this resident that were escalated",
+    "days_since_similar": "Days since this resident's last similar request",
+    "days_since_similar_resolved": "Days since a similar request of this resident was resolved",
+    "similar_open_days": "Days that a similar request of this resident has been open",
+    "similar_breached": "Similar requests of this resident that missed their target",
+    "same_category_180d": "Requests of this resident in the category in 180 days",
+    "requests_30d": "Requests of this resident in 30 days",
+    "requests_180d": "Requests of this resident in 180 days",
+    "requests_open": "Requests of this resident that are open",
+    "requests_breached": "Requests of this resident that missed their target",
+    "requests_escalated": "Requests of this resident that were escalated",
+    "days_since_request": "Days since this resident's last request",
+    "resolution_days": "Mean days that this resident's requests took",
+    "building_requests_180d": "Requests of the building in 180 days",
+    "building_similar_180d": "Requests of the building on this topic in 180 days",
+    "building_open": "Open requests of the building",
+    "building_open_days": "Days that the building's requests stay open, about",
+    "topic_open": "Open requests on this topic",
+    "topic_ahead": "Open requests on this topic that are as urgent or more",
+    "topic_overdue": "Open requests on this topic past their target",
+    "topic_days_between_ends": "Days from one resolved request on this topic to the next",
+    "topic_wait_days": "Days until the work ahead on this topic is done, about",
+    "topic_days_since_end": "Days since a request on this topic was resolved",
+    "topic_resolution_days": "Mean days that the last requests on this topic took",
+    "topic_breach_rate": "Share of the last requests on this topic that missed their target",
+    "all_open": "Open requests on all topics",
+    "all_overdue": "Open requests on all topics past their target",
+    "season_cosine": "Season, from summer (-1) to winter (1)",
+    "season_sine": "Season, from autumn (-1) to spring (1)",
+    "hour": "Hour of the day",
+    "weekday": "Weekday (0 Monday to 6 Sunday)",
+}
+
+FACTOR_LABELS: dict[str, str] = {
+    **{f"trade_{trade}": f"Trade: {'HVAC' if trade is Trade.HVAC else trade}" for trade in Trade},
+    **{f"category_{name}": f"Category: {name}" for name in Category},
+    **{f"about_{name}": f"About: {name.replace('_', ' ')}" for name in SUBJECTS},
+    **_OWN,
+}
+"""By the name of the feature; complete."""

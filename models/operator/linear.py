@@ -1,0 +1,119 @@
+"""A logistic regression with penalties by column: what words and categories add, in a straight line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import ArtefactRefused
+from models.operator.features import Columns, Floats, Rows
+
+STEPS = 30
+NO_PENALTY = 1e-6
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns that are treated alike."""
+
+    columns: Columns
+    penalty: float
+    """Half of it, times the squared weights, is added to the loss (ridge)."""
+    together: bool
+    """Scaled by what they vary in all, so that the larger ones stay larger; else each to a variance of 1."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """The rows that a regression sees."""
+
+    names: tuple[str, ...]
+    values: Rows
+    """Of shape (n, k)."""
+    penalties: Floats
+    blocks: tuple[slice, ...]
+    """Those that are scaled together."""
+
+    @classmethod
+    def of(cls, blocks: Sequence[Block]) -> Design:
+        """All blocks beside each other."""
+        starts = np.cumsum([0, *(len(block.columns.names) for block in blocks)]).tolist()
+        return cls(
+            names=tuple(name for block in blocks for name in block.columns.names),
+            values=np.hstack([block.columns.values for block in blocks]),
+            penalties=np.concatenate([np.full(len(block.columns.names), block.penalty) for block in blocks]),
+            blocks=tuple(slice(starts[at], starts[at + 1]) for at, block in enumerate(blocks) if block.together),
+        )
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """Log-odds = intercept + weights times (values - centre); what is missing counts as the centre."""
+
+    names: tuple[str, ...]
+    centre: Floats
+    weights: Floats
+    intercept: float
+
+    def margins(self, rows: Rows) -> Floats:
+        """Log-odds of shape (n,), for rows of shape (n, k)."""
+        return np.nan_to_num(rows - self.centre) @ self.weights + self.intercept
+
+    def save(self, file: Path) -> None:
+        """As arrays, without objects."""
+        names, intercept = np.array(self.names), np.array(self.intercept)
+        np.savez_compressed(file, names=names, centre=self.centre, weights=self.weights, intercept=intercept)
+
+    @classmethod
+    def load(cls, file: Path) -> LinearModel:
+        """Raises `ArtefactRefused` where the file can't be read."""
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                names = tuple(arrays["names"].tolist())
+                return cls(names, arrays["centre"], arrays["weights"], float(arrays["intercept"]))
+        except (OSError, KeyError, ValueError) as error:
+            raise ArtefactRefused(f"{file} can't be read; train anew.") from error
+
+
+def fit_linear(design: Design, fitted: np.ndarray[tuple[int], np.dtype[np.intp]], outcomes: Floats) -> LinearModel:
+    """Fitted on these rows; `outcomes` is of all rows."""
+    rows = design.values[fitted].astype(np.float64)
+    centre = np.nan_to_num(np.nanmean(np.where(np.isnan(rows).all(axis=0), 0.0, rows), axis=0))
+    rows = np.nan_to_num(rows - centre)
+    spread = rows.std(axis=0)
+    for block in design.blocks:
+        spread[block] = np.sqrt(float((spread[block] ** 2).sum()))
+    # A column that does not vary has nothing to say, neither now nor later.
+    scale = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
+    weights = newton(rows * scale, outcomes[fitted], np.ones(len(fitted)), design.penalties)
+    return LinearModel(design.names, centre, weights[:-1] * scale, float(weights[-1]))
+
+
+def newton(rows: Floats, outcomes: Floats, counts: Floats, penalties: Floats) -> Floats:
+    """Weights of shape (k + 1,), the intercept last, of the penalised logistic regression.
+
+    By Newton's method with halved steps; `counts` says how much each row counts.
+    """
+    design = np.hstack([rows, np.ones((len(rows), 1))])
+    ridge = np.append(penalties, NO_PENALTY)
+    weights = np.zeros(design.shape[1])
+    loss = _loss(design, outcomes, counts, ridge, weights)
+    for _ in range(STEPS):
+        stated = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -30.0, 30.0)))
+        curvature = (design * (counts * stated * (1.0 - stated))[:, None]).T @ design + np.diag(ridge)
+        step = np.linalg.solve(curvature, design.T @ (counts * (outcomes - stated)) - ridge * weights)
+        size = 1.0
+        while (further := _loss(design, outcomes, counts, ridge, weights + size * step)) > loss and size > 1e-4:
+            size /= 2.0
+        if loss - further < 1e-8 * abs(loss):
+            break
+        weights, loss = weights + size * step, further
+    return weights
+
+
+def _loss(design: Floats, outcomes: Floats, counts: Floats, ridge: Floats, weights: Floats) -> float:
+    margins = design @ weights
+    return float((counts * (np.logaddexp(0.0, margins) - outcomes * margins)).sum() + 0.5 * (ridge * weights**2).sum())

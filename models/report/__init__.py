@@ -1,0 +1,1 @@
+"""Writes what the evaluations found as one report with pictures."""
