@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.risk.measures import calibration_error
+from models.text.figures import Interval
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -14,18 +14,6 @@ Indices = npt.NDArray[np.intp]
 DRAWS = 500
 SEED = 11
 TINY = 1e-6
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A measure and the limits of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True)
@@ -46,11 +34,11 @@ class Resampler:
         chosen = (rng.integers(len(members), size=len(members)) for _ in range(draws))
         return cls(len(places), tuple(_joined(members, draw) for draw in chosen))
 
-    def figure(self, measure: Callable[[Indices], float]) -> Figure:
+    def figure(self, measure: Callable[[Indices], float]) -> Interval:
         """A measure of the rows with these indices, on all rows and its interval over the draws."""
         found = np.array([measure(draw) for draw in self.draws])
         low, high = np.nanquantile(found, [0.025, 0.975])
-        return Figure(measure(np.arange(self.rows)), float(low), float(high))
+        return Interval(measure(np.arange(self.rows)), float(low), float(high))
 
 
 def _joined(members: list[Indices], draw: Indices) -> Indices:
@@ -67,13 +55,6 @@ def log_loss(outcomes: Floats, probabilities: Floats) -> float:
 def brier(outcomes: Floats, probabilities: Floats) -> float:
     """Mean squared distance of probability and outcome."""
     return float(np.mean((outcomes - probabilities) ** 2))
-
-
-def calibration_error_by_chance(probabilities: Floats, draws: int = 200) -> float:
-    """Mean expected calibration error of outcomes drawn from the stated probabilities themselves."""
-    rng = np.random.default_rng(SEED)
-    drawn = (rng.random(len(probabilities)) < probabilities for _ in range(draws))
-    return float(np.mean([calibration_error(each.astype(np.float64), probabilities) for each in drawn]))
 
 
 def powell_loss(took: Floats, seen: Floats, stated: Floats, quantile: float) -> Floats:

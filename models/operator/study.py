@@ -22,11 +22,12 @@ from models.operator.features import (
     record_columns,
 )
 from models.operator.history import History
-from models.operator.measures import Figure, Resampler, brier, calibration_error_by_chance, coverage, powell_loss
+from models.operator.measures import SEED, Resampler, brier, coverage, powell_loss
 from models.operator.targets import Target, breaches_target, closed_within, is_escalated, recurs_within
 from models.operator.text import Encode, Projection, text_columns
 from models.operator.training import Indices, Inputs, Split, Trained
-from models.risk.measures import auc, calibration_error
+from models.risk.measures import auc, calibration_error, noise_floor
+from models.text.figures import Interval
 
 EARLY = 0.32
 """Categories and text are reduced by this first share of the reports, before which no fold is judged."""
@@ -227,7 +228,7 @@ def _resampler(timeline: Timeline, some: Indices) -> Resampler:
 
 def _measure(outcomes: Floats, stated: Floats, model: Floats, name: str, resampler: Resampler) -> Measured:
     figure = resampler.figure(lambda some: auc(outcomes[some], stated[some]))
-    gain: Figure | None = None
+    gain: Interval | None = None
     if name != "model":
         gain = resampler.figure(lambda some: auc(outcomes[some], model[some]) - auc(outcomes[some], stated[some]))
     return Measured(
@@ -237,7 +238,7 @@ def _measure(outcomes: Floats, stated: Floats, model: Floats, name: str, resampl
         gain_low=round(gain.low, 4) if gain else None,
         brier=round(brier(outcomes, stated), 4),
         ece=round(calibration_error(outcomes, stated), 4),
-        ece_by_chance=round(calibration_error_by_chance(stated), 4),
+        ece_by_chance=round(noise_floor(stated, seed=SEED), 4),
         mean=round(float(stated.mean()), 4),
     )
 

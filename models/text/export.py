@@ -26,13 +26,6 @@ def export(encoder: MessageEncoder, folder: Path) -> None:
     shutil.copyfile(WEIGHTS / "tokenizer.json", folder / TOKENIZER)
 
 
-def export_unquantised(encoder: MessageEncoder, folder: Path) -> None:
-    """As `export`, in the precision of training: to measure what quantising costs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _trace(encoder, folder / ENCODER)
-    shutil.copyfile(WEIGHTS / "tokenizer.json", folder / TOKENIZER)
-
-
 def _trace(encoder: MessageEncoder, path: Path) -> None:
     example = torch.arange(1000, 1024, dtype=torch.int64).reshape(2, 12)
     mask = torch.ones_like(example)

@@ -5,14 +5,7 @@ import asyncio
 import pytest
 
 from adapters.circuit import Circuit, CircuitOpen
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 @pytest.fixture

@@ -7,14 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.spending import CHANGE_KEPT_S, Allowance, Budget, Prices, Usage, open_limiter
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 @pytest.fixture
