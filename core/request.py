@@ -38,6 +38,16 @@ class Issue(Contract):
     trade: Trade | None = None
 
 
+class Confidences(Contract):
+    """Calibrated probabilities that each label is right; 1 for what a person said."""
+
+    category: Probability
+    urgency: Probability
+    intent: Probability
+    trade: Probability | None = None
+    """Only where there is a trade; given that the category is right."""
+
+
 class Classification(Contract):
     """What a message is about, how urgent it is and what its writer wants."""
 
@@ -47,7 +57,9 @@ class Classification(Contract):
     trade: Trade | None = None
     """Only with Maintenance."""
     confidence: Probability
-    """Calibrated probability that the least certain of the labels is right."""
+    """Calibrated probability that the category is right."""
+    confidences: Confidences | None = None
+    """Of each label; None where nobody measured them."""
     source: Literal["rules", "model", "llm", "user"]
     """Who had the last word on the labels."""
     emergency: bool
@@ -57,6 +69,13 @@ class Classification(Contract):
     """What to do now, where life may be at risk."""
     issues: tuple[Issue, ...] = ()
     model_version: str
+
+    @property
+    def least_confidence(self) -> float:
+        """The probability that the least certain of the labels is right, which is what caution goes by."""
+        if self.confidences is None:
+            return self.confidence
+        return min(value for value in self.confidences.model_dump().values() if value is not None)
 
 
 class RiskFactor(Contract):

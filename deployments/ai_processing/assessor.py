@@ -8,10 +8,10 @@ from typing import Protocol, TypeVar
 from core.errors import AppError, BrokenInvariant, Invalid
 from core.messages import AssessItem, Assessment, ItemFailure
 from core.ports.intelligence import LanguageModel
-from core.request import Classification, Issue, Risk
+from core.request import Classification, Risk
 from deployments.ai_processing.cascade import DEADLINE_S, Cascade
-from deployments.ai_processing.issues import name_issues, split_issues
-from deployments.ai_processing.merger import Local, Merger, raise_to_rule
+from deployments.ai_processing.issues import FoundIssue, name_issues, split_issues
+from deployments.ai_processing.merger import Local, Merger
 from deployments.ai_processing.safety import SafetyFinding, SafetyScreen
 from deployments.ai_processing.text import TextModel, TextPrediction
 
@@ -126,10 +126,10 @@ class Assessor:
 
     def _name_issues(
         self, parts: Sequence[str], predictions: Iterator[TextPrediction], whole: TextPrediction
-    ) -> tuple[Issue, ...]:
+    ) -> tuple[FoundIssue, ...]:
         """The parts with the labels of the next predictions, and as the safety screen has them."""
-        issues = name_issues(parts, [next(predictions) for _ in parts], whole)
-        return tuple(raise_to_rule(issue, self._screen.screen(issue.text)) for issue in issues)
+        found = name_issues(parts, [next(predictions) for _ in parts], whole)
+        return tuple(self._merger.raise_to_rule(each, self._screen.screen(each.issue.text)) for each in found)
 
 
 def _attempt(

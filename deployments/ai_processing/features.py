@@ -148,7 +148,7 @@ def _labels(labels: Classification) -> tuple[float, ...]:
         float(labels.emergency),
         float(labels.intent is Intent.ANSWER_QUESTION),
         float(labels.intent is Intent.HUMAN_ESCALATION),
-        labels.confidence,
+        labels.least_confidence,
         float(max(1, len(labels.issues))),
     )
 

@@ -16,6 +16,8 @@ from deployments.ai_processing.text_features import TextFeatures
 
 Label = TypeVar("Label")
 HeadName = Literal["category", "urgency", "intent", "trade"]
+Certainty = Mapping[HeadName, float]
+"""How probable the chosen label of each head is; without `trade` where there is none."""
 HEADS: dict[HeadName, tuple[str, ...]] = {
     "category": tuple(Category),
     "urgency": tuple(Urgency),
@@ -31,6 +33,16 @@ _DOUBT = 0.9
 
 
 @dataclass(frozen=True)
+class RulePrecision:
+    """How often a safety rule is right, measured on messages that it was not written for."""
+
+    urgency: float
+    """That a message on which one fires is an Emergency."""
+    category: float
+    """That such a message is of the rule's category."""
+
+
+@dataclass(frozen=True)
 class TextPrediction:
     """Calibrated probabilities for the labels of each head, and the labels chosen by them."""
 
@@ -41,8 +53,10 @@ class TextPrediction:
     """Given that the category is Maintenance."""
     emergency_threshold: float
     """From this probability on, the urgency is Emergency, though another may be likelier: a miss costs more."""
-    issues: int
-    """How many separate issues the message raises, one to `MOST_ISSUES`."""
+    several: bool
+    """Whether the message raises more than one issue."""
+    counts: tuple[float, ...]
+    """Log-odds that it raises one, two, ... `MOST_ISSUES` of them."""
     starts: tuple[tuple[int, float], ...]
     """Each word's place in the text, and the log-odds that an issue begins there."""
 
@@ -80,7 +94,7 @@ class TextPrediction:
 
     @property
     def confidences(self) -> dict[HeadName, float]:
-        """The probability of each chosen label; without `trade` where there is none."""
+        """The probability of each chosen label, as `Certainty`."""
         found: dict[HeadName, float] = {
             "category": self.category_probabilities[self.category],
             "urgency": self.urgency_probabilities[self.urgency],
@@ -114,8 +128,9 @@ class TextModel:
                 raise ArtefactRefused(f"The text model has other labels for {head}; run `python -m aam build`.")
         self.version = version
         self.emergency_threshold = float(arrays["emergency_threshold"])
-        self.rule_precision = float(arrays["rule_precision"])
-        """How often a message on which a safety rule fires is an Emergency."""
+        if arrays["rule_precision"].shape != (2,):
+            raise ArtefactRefused("The text model says too little of the rules; run `python -m aam build`.")
+        self.rule_precision = RulePrecision(*arrays["rule_precision"].tolist())
         self._several_threshold = float(arrays["several_threshold"])
         self._encoder = encoder
         self._scale: NDArray[np.float64] = arrays["encoder_scale"].astype(np.float64)
@@ -142,15 +157,15 @@ class TextModel:
         return TextPrediction(
             **found,
             emergency_threshold=self.emergency_threshold,
-            issues=count_issues(reading.counts, self._several_threshold),
+            several=raises_several(reading.counts, self._several_threshold),
+            counts=reading.counts,
             starts=reading.starts,
         )
 
 
-def count_issues(log_odds: Sequence[float], threshold: float) -> int:
-    """One, or from this probability of several on, the likeliest number of several."""
-    probabilities = _softmax(np.array(log_odds))
-    return int(probabilities[1:].argmax()) + 2 if 1.0 - probabilities[0] >= threshold else 1
+def raises_several(counts: Sequence[float], threshold: float) -> bool:
+    """Whether there is more than one issue with at least this probability; `counts` are log-odds of one, two, ..."""
+    return bool(1.0 - _softmax(np.array(counts))[0] >= threshold)
 
 
 def foreign_share(text: str) -> float:

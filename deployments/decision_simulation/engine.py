@@ -139,7 +139,7 @@ class DecisionEngine:
             urgency=subject.urgency,
             trade=subject.trade,
             intent=labels.intent,
-            confidence=labels.confidence,
+            confidence=labels.least_confidence,
             safety_rule=labels.safety_rule,
             escalation_probability=item.risk.escalation_probability,
             similar=similar_requests(item.history, subject.category, subject.trade, item.at, self.rules),

@@ -13,6 +13,7 @@ from core.record import RequestRecord
 from core.request import (
     Approval,
     Classification,
+    Confidences,
     ExecutionSummary,
     Feedback,
     ResolutionOption,
@@ -288,7 +289,22 @@ def _corrected(before: Classification | None, category: Category | None, urgency
     kind, level = category or before.category, urgency or before.urgency
     trade = before.trade if kind is Category.MAINTENANCE else None
     changes = {"category": kind, "urgency": level, "trade": trade, "source": "user"}
-    return before.model_copy(update={**changes, "emergency": level is Urgency.EMERGENCY})
+    certain: dict[str, object] = {
+        "emergency": level is Urgency.EMERGENCY,
+        "confidences": _surer(before.confidences, category, urgency),
+    }
+    if category is not None:
+        certain["confidence"] = 1.0
+    return before.model_copy(update={**changes, **certain})
+
+
+def _surer(before: Confidences | None, category: Category | None, urgency: Urgency | None) -> Confidences | None:
+    """There is no doubt about what a person said."""
+    said = {"category": category, "urgency": urgency}
+    certain: dict[str, float | None] = {head: 1.0 for head, label in said.items() if label is not None}
+    if category not in (None, Category.MAINTENANCE):
+        certain["trade"] = None
+    return before and before.model_copy(update=certain)
 
 
 def _raise_alarm(draft: Draft) -> None:

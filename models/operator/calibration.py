@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.contract import Contract
-from models.operator.linear import newton
+from models.logistic import newton
 from models.operator.measures import TINY
 
 Floats = npt.NDArray[np.float64]

@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import ArtefactRefused
+from models.logistic import newton
 from models.operator.features import Columns, Floats, Rows
-
-STEPS = 30
-NO_PENALTY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -90,30 +88,3 @@ def fit_linear(design: Design, fitted: np.ndarray[tuple[int], np.dtype[np.intp]]
     scale = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
     weights = newton(rows * scale, outcomes[fitted], np.ones(len(fitted)), design.penalties)
     return LinearModel(design.names, centre, weights[:-1] * scale, float(weights[-1]))
-
-
-def newton(rows: Floats, outcomes: Floats, counts: Floats, penalties: Floats) -> Floats:
-    """Weights of shape (k + 1,), the intercept last, of the penalised logistic regression.
-
-    By Newton's method with halved steps; `counts` says how much each row counts.
-    """
-    design = np.hstack([rows, np.ones((len(rows), 1))])
-    ridge = np.append(penalties, NO_PENALTY)
-    weights = np.zeros(design.shape[1])
-    loss = _loss(design, outcomes, counts, ridge, weights)
-    for _ in range(STEPS):
-        stated = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -30.0, 30.0)))
-        curvature = (design * (counts * stated * (1.0 - stated))[:, None]).T @ design + np.diag(ridge)
-        step = np.linalg.solve(curvature, design.T @ (counts * (outcomes - stated)) - ridge * weights)
-        size = 1.0
-        while (further := _loss(design, outcomes, counts, ridge, weights + size * step)) > loss and size > 1e-4:
-            size /= 2.0
-        if loss - further < 1e-8 * abs(loss):
-            break
-        weights, loss = weights + size * step, further
-    return weights
-
-
-def _loss(design: Floats, outcomes: Floats, counts: Floats, ridge: Floats, weights: Floats) -> float:
-    margins = design @ weights
-    return float((counts * (np.logaddexp(0.0, margins) - outcomes * margins)).sum() + 0.5 * (ridge * weights**2).sum())

@@ -10,7 +10,7 @@ import numpy as np
 from deployments.ai_processing.text import HEADS, HeadName
 from models.text.baselines import BASELINE, SERVED, Result
 from models.text.evaluate import ConfidenceFigures, HeadFigures
-from models.text.figures import Calibration, CoveragePoint, Interval, share
+from models.text.figures import CoveragePoint, Interval, share
 from models.text.slices import Slice
 
 # matplotlib is typed in part only; figures are drawn without pyplot, which would look for a screen.
@@ -57,12 +57,11 @@ def draw_confusion(heads: Mapping[HeadName, HeadFigures], file: Path) -> None:
     _save(figure, file)
 
 
-def draw_reliability(heads: Mapping[HeadName, HeadFigures], client: ConfidenceFigures, file: Path) -> None:
+def draw_reliability(heads: Mapping[HeadName, HeadFigures], file: Path) -> None:
     """How often answers of a confidence are right, with how many there are; on the diagonal where it is honest."""
-    named: dict[str, Calibration] = {**{head: each.calibration for head, each in heads.items()}}
-    named["client's confidence"] = client.calibration
-    figure, panels = _panels(1, len(named), (18, 4.4))
-    for panel, (name, found) in zip(panels, named.items(), strict=True):
+    figure, panels = _panels(1, len(heads), (15, 4.4))
+    for panel, (name, figures) in zip(panels, heads.items(), strict=True):
+        found = figures.calibration
         panel.plot([0, 1], [0, 1], color=GREY, linewidth=1)
         most = max(each.count for each in found.bins)
         for each in found.bins:

@@ -68,8 +68,6 @@ def _labels(found: TextEvaluation) -> Iterator[Target]:
     yield Target("out of scope: the same, on a crowd's questions", "at least", OTHER_F1, crowd)
     for head in MACRO_F1:
         yield Target(f"{head}: calibration error", "at most", CALIBRATION_ERROR, found.heads[head].calibration.error)
-    error = found.confidence.calibration.error
-    yield Target("the client's confidence: calibration error", "at most", CALIBRATION_ERROR, error)
     served = found.splitting[-1]
     yield Target("several issues: exact split", "at least", EXACT_SPLIT, served.exact)
 

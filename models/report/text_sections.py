@@ -84,10 +84,9 @@ def labels(found: TextEvaluation, folder: Path) -> list[Block]:
 def confidence(found: TextEvaluation, folder: Path) -> list[Block]:
     """Calibration, and what abstaining buys."""
     floor = found.cascade.floor
-    pictures.draw_reliability(found.heads, found.confidence, folder / "reliability.png")
+    pictures.draw_reliability(found.heads, folder / "reliability.png")
     pictures.draw_coverage(found.heads, found.confidence, floor, folder / "coverage.png")
-    named = {**{str(head): each.calibration for head, each in found.heads.items()}}
-    named["client's confidence"] = found.confidence.calibration
+    named = {head: each.calibration for head, each in found.heads.items()}
     return [
         Heading(2, "Confidence, and abstaining"),
         Table(
@@ -97,8 +96,8 @@ def confidence(found: TextEvaluation, folder: Path) -> list[Block]:
         Paragraph(
             "Expected calibration error over ten bins of equal width. The baseline is the last column: what "
             "confidences that are true to the letter would show on so many messages. Resampling adds noise, so the "
-            "intervals lie higher than the error itself. A head's error is of its likeliest label; the client's "
-            "confidence speaks of the least certain label, and is judged by whether that one is right."
+            "intervals lie higher than the error itself. These are the confidences that a client is given for "
+            "each label, after rules and issues had their say; `confidence` itself is that of the category."
         ),
         Picture("reliability.png", "Reliability: stated confidence and share right; grey bars: how many messages"),
         Table(["answered from", *HEADS, "client: every label"], _coverage_rows(found)),

@@ -31,20 +31,6 @@ def calibration_error(outcomes: Floats, probabilities: Floats, bins: int = 10) -
     return float(sum(gaps) / len(outcomes))
 
 
-def platt(margins: Floats, outcomes: Floats, steps: int = 50) -> tuple[float, float]:
-    """Slope and intercept that make sigmoid(slope * margin + intercept) likeliest (Platt 1999), by Newton's method."""
-    design = np.stack([margins, np.ones_like(margins)], axis=1)
-    weights = np.array([1.0, 0.0])
-    for _ in range(steps):
-        stated = 1.0 / (1.0 + np.exp(-design @ weights))
-        curvature = (design * (stated * (1.0 - stated))[:, None]).T @ design + 1e-9 * np.eye(2)
-        step = np.linalg.solve(curvature, design.T @ (outcomes - stated))
-        weights = weights + step
-        if np.abs(step).max() < 1e-10:
-            break
-    return float(weights[0]), float(weights[1])
-
-
 def soft_auc(probabilities: Floats, scores: Floats) -> float:
     """The AUC that scores may expect where each case has its own true probability: sum over pairs, ties count half."""
     above = (scores[:, None] > scores[None, :]) + 0.5 * (scores[:, None] == scores[None, :])

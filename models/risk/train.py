@@ -16,6 +16,7 @@ import deployments.ai_processing.features
 import deployments.ai_processing.risk
 import deployments.ai_processing.subjects
 import models.histories
+import models.logistic
 import models.risk
 from adapters.artefacts import BuildReport, content_hash, files_hash
 from adapters.risk_artefact import BOOSTER_SUFFIX, SPECIFICATION
@@ -30,8 +31,9 @@ from deployments.ai_processing.risk import (
     combined_score,
 )
 from models.histories.tickets import targets
+from models.logistic import platt
 from models.risk.dataset import Dataset, Part, Plan, draw
-from models.risk.measures import auc, calibration_error, platt
+from models.risk.measures import auc, calibration_error
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
@@ -81,6 +83,7 @@ def inputs_hash() -> str:
     """Hash of the code that makes the histories, the features and the model, and of the targets in the documents."""
     files = [*Path(str(models.histories.__file__)).parent.glob("*.py")]
     files += [Path(str(models.risk.__file__)).with_name(name) for name in ("dataset.py", "measures.py", "train.py")]
+    files += [Path(str(models.logistic.__file__))]
     modules = (
         adapters.risk_artefact,
         core.labels,

@@ -133,7 +133,7 @@ def _compare(message: Message, label: Classification | ItemFailure) -> Judged:
         raise BrokenInvariant("A message of the corpus could not be classified.")
     right: dict[HeadName, bool] = {head: getattr(label, head) == getattr(message, head) for head in HEADS}
     false_alarm = label.urgency is Urgency.EMERGENCY and message.urgency is not Urgency.EMERGENCY
-    return Judged(label.confidence, label.safety_rule is not None, false_alarm, right)
+    return Judged(label.least_confidence, label.safety_rule is not None, false_alarm, right)
 
 
 def _accuracy(judged: Sequence[Judged]) -> float:

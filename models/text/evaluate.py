@@ -57,11 +57,10 @@ class HeadFigures:
 
 @dataclass(frozen=True)
 class ConfidenceFigures:
-    """The one confidence that a client is given: that the least certain label is right."""
+    """Of the whole answer."""
 
-    calibration: Calibration
     coverage: tuple[CoveragePoint, ...]
-    """`accuracy` is the share with every label right."""
+    """By the confidence in the least certain label; `accuracy` is the share with every label right."""
     all_right: Interval
 
 
@@ -165,11 +164,10 @@ def head_figures(head: HeadName, judged: Sequence[Judgement]) -> HeadFigures:
 
 def confidence_figures(judged: Sequence[Judgement]) -> ConfidenceFigures:
     """How far the stated confidence can be trusted."""
-    stated = np.array([each.found.confidence for each in judged])
+    least = np.array([each.found.least_confidence for each in judged])
     all_right = np.array([each.all_right for each in judged])
     return ConfidenceFigures(
-        calibration=calibration(stated, np.array([each.weakest_right for each in judged])),
-        coverage=coverage_curve(stated, all_right),
+        coverage=coverage_curve(least, all_right),
         all_right=share(int(all_right.sum()), len(judged)),
     )
 

@@ -11,7 +11,7 @@ from core.labels import Category, Intent, Trade, Urgency
 from models.corpus_reader import Message
 
 GLOSSARY = Path(__file__).parent / "glossary.tsv"
-JOINED = 450
+JOINED = 1200
 """How many messages with several issues are made by joining two or three of one voice."""
 LONGEST_JOINED = 30
 """Words of a message that may be joined."""

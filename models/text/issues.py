@@ -14,7 +14,7 @@ def found_issues(model: TextModel, text: str) -> tuple[Issue, ...]:
     """The issues of one message, as served."""
     (prediction,) = model.predict([text])
     parts = split_issues(text, prediction)
-    return name_issues(parts, model.predict(parts), prediction)
+    return tuple(found.issue for found in name_issues(parts, model.predict(parts), prediction))
 
 
 def is_exact_split(expected: Sequence[Issue], found: Sequence[Issue]) -> bool:

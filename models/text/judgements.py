@@ -85,19 +85,6 @@ class Judgement:
         """Whether every label is true."""
         return all(self.right(head) for head in HEADS)
 
-    @property
-    def weakest_right(self) -> bool:
-        """Whether the least certain label, of which the confidence speaks, is true."""
-        if self.alarmed and self.found.confidence < self.prediction.confidences["intent"]:
-            return self.right("urgency")
-        if self.alarmed:
-            return self.right("intent")
-        certainty = dict(self.prediction.confidences)
-        certainty.pop("trade", None)
-        if self.found.trade is not None:
-            certainty["trade"] = self.prediction.trade_probabilities[self.found.trade]
-        return self.right(min(certainty, key=certainty.__getitem__))
-
 
 def judge(messages: Sequence[Message], model: TextModel, screen: SafetyScreen) -> list[Judgement]:
     """Each message, classified end to end but for the language model, which is never asked."""
@@ -128,18 +115,10 @@ def client_labels(head: HeadName, judged: Sequence[Judgement]) -> tuple[Places, 
 
 
 def head_confidences(head: HeadName, judged: Sequence[Judgement]) -> tuple[Floats, NDArray[np.bool_]]:
-    """The text model's confidence in its label of this head, and whether that is true, where there is a true one."""
-    known = [each for each in judged if getattr(each.message, head) is not None]
-    rows = [_likeliest(head, each.prediction) for each in known]
-    truth = [getattr(each.message, head) for each in known]
-    right = [label == true for (label, _), true in zip(rows, truth, strict=True)]
-    return np.array([confidence for _, confidence in rows]), np.array(right)
-
-
-def _likeliest(head: HeadName, prediction: TextPrediction) -> tuple[str, float]:
-    probabilities = prediction.probabilities(head)
-    place = int(np.argmax(probabilities))
-    return HEADS[head][place], probabilities[place]
+    """The confidence that a client is given in the label of this head, and whether that is true, where there is one."""
+    given = [(each, each.found.confidences) for each in judged if getattr(each.message, head) is not None]
+    rows = [(getattr(known, head), each.right(head)) for each, known in given if known and getattr(known, head)]
+    return np.array([confidence for confidence, _ in rows]), np.array([right for _, right in rows])
 
 
 def _alarms(model: TextModel, text: str, prediction: TextPrediction) -> bool:

@@ -1,6 +1,5 @@
-"""Measures of classifiers: macro-F1, calibration error, recall and precision of an alarm."""
+"""Measures of classifiers: macro-F1, recall and precision of an alarm."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
-BINS = 10
 
 
 @dataclass(frozen=True)
@@ -34,19 +32,6 @@ def alarm(actual: NDArray[np.bool_], called: NDArray[np.bool_]) -> Alarm:
     """Recall and precision of what was called."""
     hits = int((actual & called).sum())
     return Alarm(hits / max(1, int(actual.sum())), hits / max(1, int(called.sum())), int(called.sum()))
-
-
-def expected_calibration_error(probabilities: Sequence[Sequence[float]], actual: Places) -> float:
-    """Mean gap between the confidence of the likeliest label and how often it is right (Guo et al. 2017)."""
-    table = np.array(probabilities)
-    confidence, right = table.max(axis=1), table.argmax(axis=1) == actual
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [
-        abs(float(confidence[bins == place].mean()) - float(right[bins == place].mean()))
-        * float((bins == place).mean())
-        for place in sorted(set(bins.tolist()))
-    ]
-    return float(sum(gaps))
 
 
 def _f1(actual: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:

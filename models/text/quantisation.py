@@ -22,6 +22,7 @@ from models.text.examples import for_learning, from_messages
 from models.text.export import export
 from models.text.figures import macro_f1_gain, macro_f1_interval
 from models.text.heads import Heads, fit
+from models.text.served import open_screen
 from models.text.train import calibrated_arrays, served_labels
 from models.text.tuning import Recipe, fine_tune, open_tokenizer
 
@@ -77,7 +78,7 @@ def compare(
     splits: Splits, original: MessageEncoder, quantised: MessageEncoder, lexical: Heads
 ) -> tuple[HeadLoss, ...]:
     """Both as served, each calibrated for itself; on the voices of validation and of the test."""
-    models = [TextModel(each, calibrated_arrays(each, lexical, splits.validation), "unsaved")
+    models = [TextModel(each, calibrated_arrays(each, lexical, open_screen(), splits.validation), "unsaved")
               for each in (original, quantised)]  # fmt: skip
     parts: Mapping[str, Sequence[Message]] = {"validation": splits.validation, "test": splits.test}
     return tuple(loss for part, messages in parts.items() for loss in _losses(part, messages, *models))

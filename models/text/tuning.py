@@ -40,6 +40,8 @@ class Recipe:
     """How many tokens that begin nothing one token that begins an issue counts for."""
     starts_share: float = 4.0
     """What the mean loss over the tokens counts for beside the loss of one head."""
+    counts_share: float = 2.0
+    """What the loss of the number of issues counts for beside that of one head."""
     seed: int = 7
 
 
@@ -111,7 +113,7 @@ def start_tokens(offsets: Sequence[tuple[int, int]], starts: Sequence[int]) -> l
 def loss_of(reading: Reading, batch: Batch, recipe: Recipe) -> Tensor:
     """The sum over the heads of their mean cross-entropy, where the label is known, and the issues' losses."""
     entropy = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
-    total = entropy(reading.counts, batch.counts) + _starts_loss(reading, batch, recipe)
+    total = recipe.counts_share * entropy(reading.counts, batch.counts) + _starts_loss(reading, batch, recipe)
     first = 0
     for place, labels in enumerate(HEADS.values()):
         known = batch.labels[:, place] != UNKNOWN

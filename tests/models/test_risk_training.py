@@ -11,10 +11,11 @@ import pytest
 from adapters.artefacts import Manifest, build_once
 from adapters.risk_artefact import ARTEFACT, read_risk_artefact
 from deployments.ai_processing.risk import TARGETS, RiskModel
+from models.logistic import platt
 from models.risk.ceilings import Ceilings, full_state_auc, read_ceilings
 from models.risk.dataset import Dataset, Plan, draw, held_out_part
 from models.risk.evaluate import evaluate, table
-from models.risk.measures import auc, calibration_error, noise_floor, platt, reliability, resamples, soft_auc
+from models.risk.measures import auc, calibration_error, noise_floor, reliability, resamples, soft_auc
 from models.risk.train import inputs_hash, train
 
 SMALL = Plan(seed="small", fit_sites=2, hold_sites=1, test_sites=1, fit_until=280.0, hold_until=330.0, days=400.0)

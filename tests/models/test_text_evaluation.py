@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.labels import Category, Intent, Trade, Urgency
-from core.request import Classification, Issue
+from core.request import Classification, Confidences, Issue
 from core.settings import Settings
 from deployments.ai_processing.text import HEADS, TextPrediction
 from models.corpus_reader import Message, read_corpus, split
@@ -45,6 +45,7 @@ def judgement(
     )  # fmt: skip
     client = Classification(
         category=category, urgency=urgency, trade=trade, intent=Intent.SOLVE_PROBLEM, confidence=confidence,
+        confidences=Confidences(category=confidence, urgency=0.8, intent=0.8, trade=0.7 if trade else None),
         source="rules" if rule else "model", emergency=urgency is Urgency.EMERGENCY, safety_rule=rule,
         issues=issues[1], model_version="test",
     )  # fmt: skip
@@ -58,7 +59,7 @@ def prediction_of(category: Category, urgency: Urgency, trade: Trade) -> TextPre
 
     return TextPrediction(
         likely(Category, category), likely(Urgency, urgency), likely(Intent, Intent.SOLVE_PROBLEM),  # type: ignore[arg-type]
-        likely(Trade, trade), emergency_threshold=0.5, issues=1, starts=(),  # type: ignore[arg-type]
+        likely(Trade, trade), emergency_threshold=0.5, several=False, counts=(), starts=(),  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -95,11 +96,11 @@ def test_alarms_by_hand() -> None:
     assert [each.message.text for each in false_alarms(judged)] == ["my playlist is fire"]
 
 
-def test_the_weakest_label_is_the_one_that_the_confidence_speaks_of() -> None:
-    assert judgement().weakest_right
+def test_confidences_are_those_that_the_client_is_given() -> None:
     ruled = judgement("fire", FIRE, found=(Category.OTHER, Urgency.EMERGENCY, None), rule="fire", confidence=0.7)
-    assert ruled.weakest_right, "the rule spoke of the urgency, which is right"
-    assert not ruled.all_right
+    confidences, right = head_confidences("category", [judgement(), ruled])
+    assert (confidences.tolist(), right.tolist()) == ([0.8, 0.7], [True, False])
+    assert head_confidences("trade", [ruled])[0].size == 0
 
 
 def test_splits_by_hand() -> None:

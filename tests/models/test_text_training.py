@@ -11,13 +11,15 @@ from core.errors import Invalid
 from core.labels import Category, Intent, Trade, Urgency
 from core.ports.intelligence import Reading
 from core.settings import Settings
+from deployments.ai_processing.safety import SafetyFinding
 from deployments.ai_processing.text import HEADS, TextModel
 from models.corpus_reader import Message, read_corpus, split
 from models.text.encoder_artefact import build
 from models.text.examples import Example, for_learning, issue_starts, join_messages, read_glossary
 from models.text.heads import best_trust, fit, head_columns, known_labels, log_probabilities
-from models.text.measures import alarm, expected_calibration_error, f1_by_label, macro_f1
-from models.text.train import calibrated_arrays, emergency_threshold, several_threshold
+from models.text.measures import alarm, f1_by_label, macro_f1
+from models.text.served import open_screen
+from models.text.train import calibrated_arrays, emergency_threshold, rule_precision, several_threshold
 from models.text.tuning import Recipe, start_tokens
 
 
@@ -49,11 +51,6 @@ def test_an_alarm_by_hand() -> None:
     assert (found.recall, found.precision, found.called) == (0.5, 0.5, 2)
 
 
-def test_calibration_error_by_hand() -> None:
-    probabilities = [[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]]
-    assert expected_calibration_error(probabilities, np.array([0, 0, 0, 1])) == pytest.approx(0.1)
-
-
 def test_overconfident_scores_are_trusted_less_and_useless_ones_not_at_all() -> None:
     random = np.random.default_rng(1)
     labels = random.integers(0, 3, 4000)
@@ -76,14 +73,26 @@ def test_the_lexical_heads_learn_what_they_are_shown() -> None:
     assert np.mean(scores[rows, head_columns("category")].argmax(axis=1) == labels) > 0.95
 
 
-def test_the_threshold_of_alarms_keeps_to_its_precision(corpus: tuple[Message, ...]) -> None:
+def test_the_threshold_of_alarms_keeps_to_its_precision_with_the_rules(corpus: tuple[Message, ...]) -> None:
     quiet = [message for message in corpus if message.category is Category.BILLING][:80]
     loud = [message.model_copy(update={"urgency": Urgency.EMERGENCY}) for message in quiet[:40]]
     messages = [*loud, *quiet[40:]]
-    probabilities = np.where(np.arange(len(messages)) < 40, 0.5, 0.1)
+    silent, fired = np.zeros(80, dtype=bool), np.arange(80) < 40
+    probabilities = np.where(np.arange(80) < 40, 0.5, 0.1)
     probabilities[60:] = 0.4
-    assert 0.4 < emergency_threshold(probabilities, messages) <= 0.5
-    assert emergency_threshold(np.where(np.arange(len(messages)) < 40, 0.5, 0.01), messages) < 0.1
+    assert 0.4 < emergency_threshold(probabilities, silent, messages) <= 0.5
+    assert emergency_threshold(np.where(np.arange(80) < 40, 0.5, 0.01), silent, messages) < 0.1
+    place = np.arange(80)
+    few = np.where(place < 10, 0.5, np.where((place >= 40) & (place < 46), 0.2, 0.01))
+    assert emergency_threshold(few, fired, messages) <= 0.2, "six false alarms with the forty true ones of the rules"
+    assert emergency_threshold(few, silent, messages) > 0.2, "six with ten"
+
+
+def test_the_precision_of_the_rules_is_counted_on_what_fired(corpus: tuple[Message, ...]) -> None:
+    (gas,) = [message for message in corpus if message.urgency is Urgency.EMERGENCY and message.trade is Trade.PEST][:1]
+    finding = SafetyFinding("x", "x", "x", gas.category, gas.trade, "x")
+    calm = gas.model_copy(update={"urgency": Urgency.LOW})
+    assert rule_precision([finding] * 3 + [None], [gas, gas, calm, calm]) == (2.5 / 4, 3.5 / 4)
 
 
 def test_the_threshold_of_several_issues_leaves_most_messages_whole(corpus: tuple[Message, ...]) -> None:
@@ -101,7 +110,7 @@ def test_calibrated_arrays_serve(corpus: tuple[Message, ...]) -> None:
         for message in split(corpus).validation[::4]
     ]
     encoder = ShoutReader()
-    model = TextModel(encoder, calibrated_arrays(encoder, lexical, shouted), "test")
+    model = TextModel(encoder, calibrated_arrays(encoder, lexical, open_screen(), shouted), "test")
     calm, loud = model.predict(["the tap drips a little", "THE TAP DRIPS A LITTLE"])
     probability = Urgency.EMERGENCY
     assert loud.urgency_probabilities[probability] > 10 * calm.urgency_probabilities[probability]

@@ -13,7 +13,7 @@ from core.errors import ArtefactRefused
 from core.labels import Category, Intent, Trade, Urgency
 from core.ports.intelligence import Reading
 from core.settings import Settings
-from deployments.ai_processing.text import HEADS, TextModel, TextPrediction, count_issues, foreign_share
+from deployments.ai_processing.text import HEADS, TextModel, TextPrediction, foreign_share, raises_several
 
 TEXTS = [
     "kitchen faucet drips all night",
@@ -72,7 +72,8 @@ def prediction(emergency: float, threshold: float) -> TextPrediction:
         intent_probabilities={Intent.SOLVE_PROBLEM: 0.6, Intent.ANSWER_QUESTION: 0.4},
         trade_probabilities={Trade.PEST: 1.0},
         emergency_threshold=threshold,
-        issues=1,
+        several=False,
+        counts=(),
         starts=(),
     )
 
@@ -111,10 +112,10 @@ def test_the_model_is_unsure_of_what_it_cannot_read(predict: Predict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("log_odds", "count"), [((9.0, 0.0, 0.0, 0.0), 1), ((0.0, 4.0, 1.0, 0.0), 2), ((0.0, 1.0, 4.0, 0.0), 3)]
+    ("counts", "several"), [((9.0, 0.0, 0.0, 0.0), False), ((0.0, 4.0, 1.0, 0.0), True), ((1.0, 0.5, 0.5, 0.0), True)]
 )
-def test_issues_are_counted_by_their_probability(log_odds: tuple[float, ...], count: int) -> None:
-    assert count_issues(log_odds, 0.5) == count
+def test_several_issues_are_told_by_their_probability_together(counts: tuple[float, ...], several: bool) -> None:
+    assert raises_several(counts, 0.5) == several
 
 
 class NoEncoder:
@@ -124,13 +125,15 @@ class NoEncoder:
         raise AssertionError("nothing is to be read")
 
 
-@pytest.mark.parametrize("damage", ["lexicon", "labels", "shape"])
+@pytest.mark.parametrize("damage", ["lexicon", "labels", "rules", "shape"])
 def test_arrays_for_other_code_are_refused(built_settings: Settings, damage: str) -> None:
     arrays = dict(read_arrays(built_settings.artefacts_dir / "text", "text").arrays)
     if damage == "lexicon":
         arrays["lexicon"] = np.array("another")
     elif damage == "labels":
         arrays["trade.labels"] = arrays["trade.labels"][::-1]
+    elif damage == "rules":
+        arrays["rule_precision"] = np.array(0.9)
     else:
         arrays["weights"] = arrays["weights"][:-1]
     with pytest.raises(ArtefactRefused, match="aam build"):

@@ -10,7 +10,7 @@ from core.errors import IllegalTransition, Rejected, UnknownOption, WrongState
 from core.labels import ActionKind, ApprovalTier, Category, ExecutionStatus, Status, Urgency
 from core.messages import ExecutionOutcome, ItemFailure
 from core.record import NextAction, RequestRecord
-from core.request import Approval, ExecutionId, ExecutionStep, ExecutionSummary
+from core.request import Approval, Confidences, ExecutionId, ExecutionStep, ExecutionSummary
 from core.status import LEGAL
 from deployments.request_management import lifecycle, news
 from deployments.request_management.change import Change
@@ -160,6 +160,17 @@ def test_a_correction_of_labels_is_told_and_kept_as_the_users() -> None:
     assert labels is not None
     assert (labels.category, labels.trade, labels.emergency, labels.source) == (Category.SECURITY, None, True, "user")
     assert change.events[0].details == {"category_before": "Maintenance", "urgency_before": "High"}
+
+
+def test_there_is_no_doubt_about_labels_that_a_person_corrected() -> None:
+    doubts = Confidences(category=0.4, urgency=0.5, intent=0.9, trade=0.6)
+    before = at(Status.AWAITING_SELECTION).request.classification
+    assert before is not None
+    record = at(Status.AWAITING_SELECTION, classification=before.model_copy(update={"confidences": doubts}))
+    labels = lifecycle.amend(record, "sam", NOW, category=Category.SECURITY).record.request.classification
+    assert labels is not None
+    assert labels.confidence == 1.0
+    assert labels.confidences == Confidences(category=1.0, urgency=0.5, intent=0.9)
 
 
 def test_an_emergency_that_staff_see_alerts_and_waits_for_no_selection() -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from core.errors import ArtefactRefused
+from models.logistic import newton
 from models.operator import calibration, training
 from models.operator.calibration import Held
 from models.operator.features import Columns, Floats
-from models.operator.linear import Block, Design, LinearModel, fit_linear, newton
+from models.operator.linear import Block, Design, LinearModel, fit_linear
 from models.operator.targets import Target
 from models.risk.measures import auc, calibration_error
 
