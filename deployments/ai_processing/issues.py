@@ -14,7 +14,7 @@ SIGN_OF_ALARM = 0.1
 MIN_CHARACTERS = 8
 """Two issues begin at least so far apart."""
 WEIGHT_OF_PLACES = 0.5
-"""How much the likelihood of the places counts for beside that of their number; chosen on the voices of validation."""
+"""How much the likelihood of the places counts for beside that of their number; chosen on voices that now teach."""
 
 _JOINT = re.compile(
     r"(?:[\s,;:.&+*(\u2013\u2014-]|\b(?:and|also|plus|oh|btw|n|then|next|tambi[e\u00e9]n|adem[a\u00e1]s|y)\b"
