@@ -35,7 +35,7 @@ class Pair:
     @property
     def excused(self) -> bool:
         """One is so short that anybody may have written much the same."""
-        return min(len(self.first.text.split()), len(self.second.text.split())) <= SHORT
+        return max(len(self.first.text.split()), len(self.second.text.split())) <= SHORT
 
     @property
     def differences(self) -> tuple[str, ...]:

@@ -38,8 +38,9 @@ from models.text.served import SAFETY_RULES, open_screen
 LEAST_PRECISION = 0.85
 """Of all alarms, the rules' and the model's, so many must be true on the voices of validation: 0.80 is the aim, and
 unseen voices lose a few points. No more than it takes for people to go on believing alarms: a miss costs more."""
-KEPT_WHOLE = 0.98
-"""Of the messages with one issue, so many must not be split on the voices of validation."""
+KEPT_WHOLE = 0.96
+"""Of the messages with one issue, so many must not be split on the voices of validation. On them the threshold lies
+where several issues are about as likely as one; 0.98 left six more of a hundred with several unsplit."""
 LIBRARIES = ("numpy", "onnxruntime", "scikit-learn", "scipy", "tokenizers")
 MODULES = ("examples", "heads", "measures", "train")
 

@@ -1,5 +1,6 @@
 """Training the text model: learns from what it is given, and its measures are those of the textbooks."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,13 @@ from models.text.examples import Example, for_learning, issue_starts, join_messa
 from models.text.heads import best_trust, fit, head_columns, known_labels, log_probabilities
 from models.text.measures import alarm, f1_by_label, macro_f1
 from models.text.served import open_screen
-from models.text.train import calibrated_arrays, emergency_threshold, rule_precision, several_threshold
+from models.text.train import (
+    KEPT_WHOLE,
+    calibrated_arrays,
+    emergency_threshold,
+    rule_precision,
+    several_threshold,
+)
 from models.text.tuning import Recipe, start_tokens
 
 
@@ -97,8 +104,9 @@ def test_the_precision_of_the_rules_is_counted_on_what_fired(corpus: tuple[Messa
 
 def test_the_threshold_of_several_issues_leaves_most_messages_whole(corpus: tuple[Message, ...]) -> None:
     ones = [message for message in corpus if not message.issues][:100]
-    readings = [Reading((), (0.0, 0.0, -9.0, -9.0), ()) for _ in range(3)]
-    readings += [Reading((), (3.0, 0.0, -9.0, -9.0), ()) for _ in range(97)]
+    doubtful = math.floor(100 * (1 - KEPT_WHOLE)) + 1
+    readings = [Reading((), (0.0, 0.0, -9.0, -9.0), ()) for _ in range(doubtful)]
+    readings += [Reading((), (3.0, 0.0, -9.0, -9.0), ()) for _ in range(100 - doubtful)]
     assert several_threshold(readings, ones) > 0.5
 
 
