@@ -20,6 +20,8 @@ types: $(READY)
 	$(BIN)/pyright
 
 bench: artefacts
+	$(BIN)/python -m bench.simulation
+	$(BIN)/python -m bench.retrieval
 	$(BIN)/python -m bench
 
 eval: artefacts

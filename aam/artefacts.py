@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,10 +35,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def build_all(folder: Path, tell: Callable[[str], None] = print) -> dict[str, Manifest]:
-    """Every artefact below `folder`, in the order in which they need each other."""
+def build_all(
+    folder: Path, tell: Callable[[str], None] = print, names: Collection[str] | None = None
+) -> dict[str, Manifest]:
+    """Every artefact below `folder`, or those of these names, in the order in which they need each other."""
     made: dict[str, Manifest] = {}
     for recipe in recipes():
+        if names is not None and recipe.name not in names:
+            continue
         began = time.monotonic()
         path = folder / recipe.name
         made[recipe.name] = build_once(path, recipe.name, recipe.inputs_hash(folder), _announced(recipe, folder, tell))

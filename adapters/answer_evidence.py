@@ -13,6 +13,9 @@ FEATURES = (
     "similarity",
     "behind_best",
     "section_lead",
+    "asked_similarity",
+    "asked_behind_best",
+    "section_asked_similarity",
     "question_covered",
     "said_itself",
     "words_in_common",
@@ -144,6 +147,7 @@ def measure(
     unknown = weigh(word for word in question.words if word not in frequencies) / total
     subject = unknown if len(question.words) <= _FEW_WORDS else 0.0
     best = _best_by_section(candidates)
+    most_asked = max((candidate.asked_similarity for candidate in candidates), default=0.0)
     rows: list[tuple[float, ...]] = []
     for candidate in candidates:
         section = (candidate.doc_id, candidate.section)
@@ -154,6 +158,9 @@ def measure(
                 candidate.score,
                 candidate.score - max(best.values()),
                 best[section] - max((score for other, score in best.items() if other != section), default=0.0),
+                candidate.asked_similarity,
+                candidate.asked_similarity - most_asked,
+                candidate.section_asked_similarity,
                 weigh(question.words & known) / total,
                 weigh(question.words & sentence) / total,
                 math.log1p(weigh(question.all_words & known)),

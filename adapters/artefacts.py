@@ -64,6 +64,9 @@ class BuildReport:
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
+_HINT = "run `python -m aam build`"
+
+
 def content_hash(parts: Iterable[bytes]) -> str:
     """SHA-256 over the parts, each with its length, so that moving a boundary changes it."""
     digest = hashlib.sha256()
@@ -122,21 +125,30 @@ def _build(directory: Path, name: str, inputs_hash: str, make: Callable[[Path], 
     return manifest
 
 
+def stated_version(directory: Path, name: str) -> str:
+    """The version that the manifest states; the files are not verified. Raises `ArtefactRefused`."""
+    return _read_manifest(directory, name).version
+
+
 def load(directory: Path, name: str) -> Manifest:
     """The manifest of a sound artefact. Raises `ArtefactRefused` with what to do about it."""
-    hint = "run `python -m aam build`"
-    try:
-        manifest = Manifest.model_validate_json((directory / MANIFEST).read_bytes())
-    except FileNotFoundError:
-        raise ArtefactRefused(f"There is no {name} artefact in {directory}; {hint}.") from None
-    except (ValidationError, json.JSONDecodeError):
-        raise ArtefactRefused(f"The manifest in {directory} can't be read; {hint}.") from None
-    if manifest.name != name:
-        raise ArtefactRefused(f"{directory} holds the artefact {manifest.name}, not {name}.")
+    manifest = _read_manifest(directory, name)
     for path, expected in manifest.files.items():
         file = directory / path
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:
-            raise ArtefactRefused(f"{file} is missing or not what its manifest says; {hint}.")
+            raise ArtefactRefused(f"{file} is missing or not what its manifest says; {_HINT}.")
+    return manifest
+
+
+def _read_manifest(directory: Path, name: str) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json((directory / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise ArtefactRefused(f"There is no {name} artefact in {directory}; {_HINT}.") from None
+    except (ValidationError, json.JSONDecodeError):
+        raise ArtefactRefused(f"The manifest in {directory} can't be read; {_HINT}.") from None
+    if manifest.name != name:
+        raise ArtefactRefused(f"{directory} holds the artefact {manifest.name}, not {name}.")
     return manifest
 
 

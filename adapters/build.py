@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from adapters.message_encoder_onnx import OnnxMessageEncoder
     from adapters.notify_inbox import InboxNotifier
     from adapters.risk_artefact import RiskArtefact
+    from adapters.rules_archive import RulesArchive
     from adapters.system_operations_desk import SqliteOperationsDesk
 
 
@@ -90,6 +91,13 @@ def embedder(settings: Settings) -> "OnnxEmbedder":
     return OnnxEmbedder(settings.artefacts_dir / "embedder")
 
 
+def rules_archive(settings: Settings) -> "RulesArchive":
+    """The rules of every decision that was made here."""
+    from adapters.rules_archive import RulesArchive
+
+    return RulesArchive(settings.state_dir)
+
+
 def artefact_source(settings: Settings) -> "ArtefactSource":
     """Where models come from: folders, and S3."""
     from adapters.artefact_s3 import S3Artefacts
@@ -138,7 +146,14 @@ def knowledge(settings: Settings) -> "ChromaKnowledge":
     """The knowledge base as it was indexed."""
     from adapters.knowledge_chroma import ChromaKnowledge
 
-    return ChromaKnowledge(settings.artefacts_dir / "kb")
+    return ChromaKnowledge(settings.artefacts_dir / "kb", chroma_url=settings.chroma_url)
+
+
+def knowledge_version(settings: Settings) -> str:
+    """The version of the knowledge base that was built last. Raises `ArtefactRefused`."""
+    from adapters.artefacts import stated_version
+
+    return stated_version(settings.artefacts_dir / "kb", "kb")
 
 
 def language_model(settings: Settings) -> LanguageModel:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from adapters.artefacts import load
 from adapters.onnx_session import open_session, open_tokenizer
+from adapters.spanish import in_english
 
 ARTEFACT = "embedder"
 
@@ -32,10 +33,13 @@ class OnnxEmbedder:
         self._session = open_session(folder / "model.onnx", threads)
 
     def embed(self, texts: Sequence[str]) -> list[bytes]:
-        """A unit vector for each text: `dimensions` float32, little-endian. Text beyond 256 tokens is cut."""
+        """A unit vector for each text: `dimensions` float32, little-endian. Text beyond 256 tokens is cut.
+
+        The model knows English alone, so a Spanish text is put into English words first.
+        """
         return [self._embed_one(text) for text in texts]
 
     def _embed_one(self, text: str) -> bytes:
-        ids = np.array([self._tokenizer.encode(text).ids], dtype=np.int64)
+        ids = np.array([self._tokenizer.encode(in_english(text)).ids], dtype=np.int64)
         vectors = self._session.run(["embedding"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
         return cast(NDArray[np.float32], vectors)[0].astype("<f4").tobytes()

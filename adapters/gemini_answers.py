@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import Field, ValidationError
 
 from adapters.masking import Masked
+from adapters.polarity import keeps_sense
 from adapters.question_words import stems
 from core.contract import Contract, Probability
 from core.errors import LanguageModelUnavailable
@@ -71,7 +72,7 @@ WORDING_SCHEMA: dict[str, Any] = Wording.model_json_schema()
 
 def read_opinion(answer: str, message: str, masked: Masked, model_version: str) -> Classification:
     """The classification that the answer states. Raises `LanguageModelUnavailable`, reason `invalid`."""
-    opinion = _read(answer, Opinion)
+    opinion = read_form(answer, Opinion)
     if not all(_is_legal(part) for part in (opinion, *opinion.issues)):
         raise _invalid("The answer's labels don't go together.")
     issues = tuple(
@@ -98,7 +99,7 @@ def read_wording(answer: str, question: str, masked: Masked, given: Sequence[Ret
 
     Raises `LanguageModelUnavailable`, reason `invalid`.
     """
-    wording = _read(answer, Wording)
+    wording = read_form(answer, Wording)
     known = {sentence_id(place): sentence for place, sentence in enumerate(given)}
     kept: list[tuple[str, list[Retrieved]]] = []
     for worded in wording.sentences:
@@ -124,7 +125,8 @@ def sentence_id(place: int) -> str:
     return f"S{place + 1}"
 
 
-def _read(answer: str, form: type[Form]) -> Form:
+def read_form(answer: str, form: type[Form]) -> Form:
+    """The answer in its form. Raises `LanguageModelUnavailable`, reason `invalid`."""
     try:
         return form.model_validate_json(answer)
     except ValidationError as problem:
@@ -138,14 +140,14 @@ def _is_legal(part: Opinion | OpinionIssue) -> bool:
 
 
 def _rests_on(text: str, cited: Sequence[Retrieved], question: str) -> bool:
-    """Whether the numbers of a sentence, and most of its words, are in what it cites."""
+    """Whether its numbers and most of its words are in what it cites, and it does not say the opposite."""
     quotes = " ".join(sentence.text for sentence in cited)
     if not cited or not text or len(text) > MOST_CHARACTERS or (_MARKUP.search(text) and text not in quotes):
         return False
     if not set(_NUMBER.findall(text)) <= set(_NUMBER.findall(quotes)):
         return False
     words, known = stems(text), {*stems(quotes), *stems(question)}
-    return sum(word in known for word in words) >= SUPPORTED * len(words)
+    return sum(word in known for word in words) >= SUPPORTED * len(words) and keeps_sense(text, quotes)
 
 
 def _invalid(detail: str) -> LanguageModelUnavailable:

@@ -1,4 +1,4 @@
-"""The language model Gemini: second opinions on messages, and answers worded from given sentences."""
+"""The language model Gemini: second opinions on messages, answers worded from sentences, and drafts of options."""
 
 import json
 import logging
@@ -12,17 +12,20 @@ from adapters.gemini_answers import (
     sentence_id,
 )
 from adapters.gemini_client import GeminiClient, StructuredQuestion, token_bound
-from adapters.gemini_prompts import ANSWER, CLASSIFY
+from adapters.gemini_options import OPTIONS_SCHEMA, given_content, given_sources, read_drafts
+from adapters.gemini_prompts import ANSWER, CLASSIFY, PROPOSE
 from adapters.masking import mask
 from core.errors import LanguageModelUnavailable
 from core.messages import Retrieved
-from core.ports.intelligence import LanguageModel
+from core.ports.intelligence import LanguageModel, ProposedOption
 from core.request import Answer, Classification
+from core.rules import CataloguedOption
 
 LABEL_TOKENS = 256
 """What the labels take; the issues' texts, copied from the message, come on top."""
 MOST_LABEL_TOKENS = 2048
 WORDING_TOKENS = 512
+DRAFT_TOKENS = 1536
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +63,22 @@ class GeminiLanguageModel:
         except LanguageModelUnavailable as problem:
             _log.warning("the language model did not answer (%s): %s", problem.reason, problem.detail)
         return await self._quoting.answer(question, sentences)
+
+    async def propose(
+        self,
+        message_text: str,
+        labels: Classification,
+        passages: Sequence[Retrieved],
+        catalogue: Sequence[CataloguedOption],
+    ) -> tuple[ProposedOption, ...]:
+        """Gemini's drafts of options, unchecked but for their form. Raises `LanguageModelUnavailable`."""
+        if not catalogue:
+            return ()
+        masked = mask(message_text)
+        content = given_content(masked, labels, passages, catalogue)
+        question = StructuredQuestion(PROPOSE, content, OPTIONS_SCHEMA, DRAFT_TOKENS)
+        answer = await self._client.ask(question, self._answer_deadline_s)
+        return read_drafts(answer, masked, given_sources(passages, catalogue))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -9,6 +9,7 @@ from adapters import store_sqlite_history, store_sqlite_items, store_sqlite_keys
 from adapters.sqlite import Database, to_millis
 from adapters.store_sqlite_schema import SCHEMA
 from core.errors import StoreUnavailable
+from core.labels import Category
 from core.messages import Backlog, BuildingFacts, PastRequest, Workload
 from core.ports.page import Page
 from core.ports.store import IdempotencyClaim, RequestFilter, StoredAnswer
@@ -60,6 +61,10 @@ class SqliteRequestStore:
 
     async def backlog(self) -> Backlog:
         return self._database.read(store_sqlite_history.backlog)
+
+    async def spent(self, building_id: BuildingId, *, since: datetime, before: datetime) -> dict[Category, float]:
+        first, end = to_millis(since), to_millis(before)
+        return self._database.read(lambda connection: store_sqlite_history.spent(connection, building_id, first, end))
 
     async def claim_due(self, *, now: datetime, lease_s: float, limit: int) -> tuple[RequestRecord, ...]:
         due, until = to_millis(now), to_millis(now + timedelta(seconds=lease_s))

@@ -42,6 +42,13 @@ _ENDINGS = (
     " WHERE is_open = 0 AND resolved_at IS NOT NULL AND topic = ? ORDER BY resolved_at DESC LIMIT ?"
 )
 
+_SPENT = " UNION ALL ".join(
+    f"SELECT '{category}', sum(actual_cost_usd)"
+    " FROM requests INDEXED BY spent_by_building WHERE actual_cost_usd IS NOT NULL"
+    f" AND building_id = :building AND category = '{category}' AND resolved_at >= :first AND resolved_at < :end"
+    for category in Category
+)
+
 
 def past_requests(connection: sqlite3.Connection, resident_id: str, first: int, end: int) -> tuple[PastRequest, ...]:
     """The resident's requests made in `[first, end)`, newest first, at most 50."""
@@ -72,6 +79,12 @@ def building_facts(connection: sqlite3.Connection, building_id: str, first: int,
         same_trade_180d={topic: count for topic, count in counts.items() if topic != _UNKNOWN_TOPIC},
         open_requests=connection.execute(_COUNT_OPEN, (building_id, end)).fetchone()[0],
     )
+
+
+def spent(connection: sqlite3.Connection, building_id: str, first: int, end: int) -> dict[Category, float]:
+    """Actual costs of what was resolved in `[first, end)`, in US dollars by category."""
+    rows = connection.execute(_SPENT, {"building": building_id, "first": first, "end": end})
+    return {Category(category): float(usd) for category, usd in rows if usd is not None}
 
 
 def workload(connection: sqlite3.Connection) -> Workload:

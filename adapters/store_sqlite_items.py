@@ -24,6 +24,7 @@ CHANGING_COLUMNS = (
     "open_crew",
     "attention_order",
     "resolved_at",
+    "actual_cost_usd",
     "breached",
     "escalated",
     "next_action_at",
@@ -137,7 +138,7 @@ def claim_rows(connection: sqlite3.Connection, now: int, until: int, limit: int)
     return [connection.execute(read, row).fetchone() for row in due]
 
 
-def _columns(record: RequestRecord) -> dict[str, str | int | None]:
+def _columns(record: RequestRecord) -> dict[str, str | int | float | None]:
     request, facts = record.request, index_facts(record)
     return {
         "request_id": request.request_id,
@@ -154,6 +155,7 @@ def _columns(record: RequestRecord) -> dict[str, str | int | None]:
         "open_crew": facts.open_crew and facts.open_crew.value,
         "attention_order": facts.attention_order,
         "resolved_at": to_millis(request.resolution.resolved_at) if request.resolution else None,
+        "actual_cost_usd": request.resolution.actual_cost_usd if request.resolution else None,
         "breached": int(request.sla is not None and request.sla.breached),
         "escalated": int(facts.escalated),
         "next_action_at": to_millis(record.next_action_at) if record.next_action_at else None,

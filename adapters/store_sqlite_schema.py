@@ -74,4 +74,12 @@ CREATE INDEX ended_by_topic ON requests (topic, resolved_at, created_at, breache
     WHERE is_open = 0 AND resolved_at IS NOT NULL
 """
 
-SCHEMA = (VERSION_1, VERSION_2)
+VERSION_3 = """
+ALTER TABLE requests ADD COLUMN actual_cost_usd REAL;
+UPDATE requests SET actual_cost_usd = json_extract(request, '$.resolution.actual_cost_usd')
+    WHERE resolved_at IS NOT NULL;
+CREATE INDEX spent_by_building ON requests (building_id, category, resolved_at, actual_cost_usd)
+    WHERE actual_cost_usd IS NOT NULL
+"""
+
+SCHEMA = (VERSION_1, VERSION_2, VERSION_3)

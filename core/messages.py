@@ -143,6 +143,10 @@ class ResolveItem(Contract):
     risk: Risk
     history: tuple[PastRequest, ...] = ()
     workload: Workload = Workload()
+    entry_consent: bool | None = None
+    """Whether the home may be entered without the resident; None where nobody said."""
+    spent_usd: dict[Category, Dollars] = Field(default_factory=dict[Category, Dollars])
+    """What the building has spent this month, by category; without those of which nothing is known."""
 
 
 class DecisionTrace(Contract):
@@ -162,6 +166,8 @@ class DecisionTrace(Contract):
     """The quantiles of the waiting time that each option's crew had, as sampled."""
     gates: tuple[str, ...] = ()
     """Hard gates that applied, each with its clause."""
+    document_versions: dict[str, int] = Field(default_factory=dict[str, int])
+    """The version of each document whose rules the decision used, by its id."""
 
 
 class Retrieved(Contract):
@@ -175,7 +181,11 @@ class Retrieved(Contract):
     """`all` for every building."""
     text: str
     score: float
-    """Cosine similarity, -1 to 1."""
+    """Calibrated relevance, 0 to 1: how likely the text answers the query, by its meaning and its words."""
+    asked_similarity: float = 0.0
+    """Cosine similarity of the query and the nearest question kept for the text; 0 where there is none."""
+    section_asked_similarity: float = 0.0
+    """The same over the questions of its whole section."""
 
 
 class KnowledgeFacts(Contract):
@@ -189,7 +199,7 @@ class KnowledgeFacts(Contract):
     top_k: int
     """How many passages a query gets when it names no number."""
     min_score: float
-    """The calibrated similarity below which a passage does not count."""
+    """The calibrated relevance, 0 to 1, below which a passage does not count."""
 
 
 class Resolved(Contract):
@@ -202,6 +212,10 @@ class Resolved(Contract):
     answer: Answer | None = None
     act_now: OptionId | None = None
     """The option that policy starts at once, without a selection: emergencies only."""
+    carry_out: OptionId | None = None
+    """The option that policy selects in the resident's place; None unless every condition of autonomy holds."""
+    document_by: UtcTime | None = None
+    """Until when what started at once must be documented and agreed to; emergencies only."""
     sla: Sla
     retrieved: tuple[Retrieved, ...] = ()
     trace: DecisionTrace

@@ -33,6 +33,8 @@ class RequestRecord(Contract):
     """How often `next_action` was tried."""
     outbox: tuple[ExecutionCommand, ...] = ()
     """Commands that the queue does not hold yet."""
+    selected_by: str | None = None
+    """Who selected the option: a subject, or `policy` in the resident's place."""
     ordered_usd: float = 0.0
     """What staff's own orders for this request may spend in all, beside the selected option."""
     last_event: int = 0

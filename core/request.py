@@ -119,6 +119,17 @@ class Estimate(Contract):
     p90: float = Field(ge=0.0, allow_inf_nan=False)
 
 
+class PlanStep(Contract):
+    """One step of a plan for a complex request."""
+
+    step_id: str = Field(pattern=r"^[a-z0-9-]+$")
+    kind: Literal["diagnose", "coordinate", "do", "verify"]
+    title: str
+    crew: Crew
+    after: tuple[str, ...] = ()
+    """The steps that must be done before it."""
+
+
 class ResolutionOption(Contract):
     """One way to deal with a request, simulated."""
 
@@ -138,6 +149,8 @@ class ResolutionOption(Contract):
     reasoning: str
     source: Literal["llm", "catalog"]
     citations: tuple[Citation, ...]
+    plan: tuple[PlanStep, ...] = ()
+    """For a complex request: its steps with what each waits for; empty where `steps` say it all."""
 
 
 class FactorScores(Contract):

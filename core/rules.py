@@ -1,33 +1,21 @@
 """The rules that the knowledge base's documents state in their front matter, typed; there is no second copy in code.
 
 A document's `rules` block holds one or more of the keys of `DocumentRules`. Compiling the documents gives one
-`RuleBook`: each key is stated by exactly one document in force, but for `options` and `crews`, which add up.
+`RuleBook`: each single key is stated by exactly one document in force for all buildings, and may be stated again by one
+document for a single building, where it takes the other's place; lists (`options`, `crews`, …) add up.
 """
 
 from datetime import date, time
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from core.contract import Contract, Dollars, Hours, Probability
+from core.estate import Building, Jurisdiction, Part, Triangle, Vendor
 from core.labels import ActionKind, ApprovalTier, Category, Crew, Role, Situation, Trade, Urgency
 from core.request import FactorScores
 
-DocumentKind = Literal["policy", "procedure", "sla", "catalogue", "workforce", "information"]
-
-
-class Triangle(Contract):
-    """A triangular distribution."""
-
-    low: float = Field(ge=0.0, allow_inf_nan=False)
-    mode: float = Field(ge=0.0, allow_inf_nan=False)
-    high: float = Field(ge=0.0, allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.low <= self.mode <= self.high:
-            raise ValueError("low, mode and high must be in ascending order")
-        return self
+DocumentKind = Literal["policy", "procedure", "sla", "statute", "catalogue", "workforce", "information"]
 
 
 class ResponseTarget(Contract):
@@ -141,6 +129,55 @@ class EntryRules(Contract):
     weekend_end: time
 
 
+class AutonomyRules(Contract):
+    """When an option may be carried out without a person; every condition must hold, and `enabled: false` is never."""
+
+    enabled: bool
+    urgencies: tuple[Urgency, ...]
+    """Only these; none for never."""
+    categories: tuple[Category, ...]
+    actions: tuple[ActionKind, ...]
+    highest_risk_score: Probability
+    highest_tier: ApprovalTier
+    """The highest tier of approval that the option may need; `none` for only what needs none."""
+    least_confidence: Probability
+    """Of the least certain label."""
+    least_lead: Probability
+    """How far the option's score must be ahead of the next one's."""
+    citation_needed: bool
+    """Whether the option must cite a document in force."""
+
+
+class BudgetRules(Contract):
+    """What a building may spend in one month before a higher tier must agree to more."""
+
+    monthly_usd: dict[Category, Dollars]
+    over_budget_tier: ApprovalTier
+    """The least tier that agrees to an option which would exceed the month's budget; emergencies go ahead."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if set(self.monthly_usd) != set(Category):
+            raise ValueError("a budget is needed for every category")
+        return self
+
+
+class EscalationStep(Contract):
+    """Somebody who is told, and how long is waited for an acknowledgement."""
+
+    who: str
+    wait_minutes: float = Field(gt=0, allow_inf_nan=False)
+
+
+class EscalationPath(Contract):
+    """Who is told, in which order, of a request that a person must decide."""
+
+    path_id: str = Field(pattern=r"^[a-z0-9-]+$")
+    categories: tuple[Category, ...] = Field(min_length=1)
+    urgencies: tuple[Urgency, ...] = Field(min_length=1)
+    steps: tuple[EscalationStep, ...] = Field(min_length=1)
+
+
 class OptionTemplate(Contract):
     """One way to deal with a kind of request, from a procedure or cost document."""
 
@@ -167,8 +204,49 @@ class OptionTemplate(Contract):
     satisfaction_impact: float = Field(ge=-1.0, le=1.0)
     emergency_only: bool = False
     """An emergency action; never offered for a selection."""
+    licence: str | None = None
+    """The licence that whoever does it must hold."""
+    vendor: str | None = None
+    """The vendor that does it in place of the crew, with a queue of its own."""
+    parts: tuple[str, ...] = ()
+    """Parts of the catalogue that it needs; the slowest of them adds to the lead time. Their cost is in `cost_usd`."""
+    plan_step: Literal["diagnose", "coordinate", "verify"] | None = None
+    """What it is in a plan for a complex request; such a template is never offered by itself."""
     section: str
     """The heading in the document that describes it; cited with the option."""
+
+
+class ForbiddenPromise(Contract):
+    """What no option may promise to a resident unless a reviewed document does."""
+
+    promise_id: str = Field(pattern=r"^[a-z0-9-]+$")
+    phrases: tuple[str, ...] = Field(min_length=1)
+    """Words or word stems; up to three other words may stand between those of one phrase."""
+    why: str
+    """One sentence: what goes wrong when it is promised."""
+
+
+class PlanPhase(Contract):
+    """When the work on one kind of issue is done in a plan for a complex request."""
+
+    phase_id: str = Field(pattern=r"^[a-z0-9-]+$")
+    categories: tuple[Category, ...] = ()
+    """For issues of these categories that have no trade."""
+    trades: tuple[Trade, ...] = ()
+    after: tuple[str, ...] = ()
+    """Phases that must be done before; they are stated before this one."""
+    at_once: bool = False
+    """Urgent work of it does not wait for the diagnosis."""
+
+
+class SharedSystem(Contract):
+    """Something that several homes depend on, so that a fault of it needs a plan."""
+
+    system_id: str = Field(pattern=r"^[a-z0-9-]+$")
+    trades: tuple[Trade, ...] = ()
+    """Every request of these trades is about it."""
+    keywords: tuple[str, ...] = ()
+    """Words or word stems of which the message of a maintenance request holds one."""
 
 
 class CrewRules(Contract):
@@ -186,6 +264,7 @@ class CrewRules(Contract):
     """Usual arrivals of jobs."""
     job_hours: Triangle
     """Hands-on time of a usual job."""
+    licences: tuple[str, ...] = ()
 
 
 class DocumentRules(Contract):
@@ -197,8 +276,22 @@ class DocumentRules(Contract):
     escalation: EscalationRules | None = None
     emergency: EmergencyRules | None = None
     entry: EntryRules | None = None
+    autonomy: AutonomyRules | None = None
+    budgets: BudgetRules | None = None
     options: tuple[OptionTemplate, ...] = ()
     crews: tuple[CrewRules, ...] = ()
+    vendors: tuple[Vendor, ...] = ()
+    parts: tuple[Part, ...] = ()
+    buildings: tuple[Building, ...] = ()
+    jurisdictions: tuple[Jurisdiction, ...] = ()
+    escalation_paths: tuple[EscalationPath, ...] = ()
+    forbidden_promises: tuple[ForbiddenPromise, ...] = ()
+    plan_phases: tuple[PlanPhase, ...] = ()
+    shared_systems: tuple[SharedSystem, ...] = ()
+    figures: dict[str, float | str] = Field(default_factory=dict[str, float | str])
+    """Figures that the text states and that no other key holds, by a dotted name that all documents share
+    (`rent.late_fee_usd`); or a restated one, by its place in the rules (`entry.notice_hours`). Two documents in force
+    for the same building that give one name different values contradict each other."""
 
 
 class FrontMatter(Contract):
@@ -226,6 +319,25 @@ class CataloguedOption(Contract):
     """The first sentence of the section that describes it."""
 
 
+SingleKey = Literal[
+    "response_targets", "approvals", "scoring", "escalation", "emergency", "entry", "autonomy", "budgets"
+]
+
+
+SINGLE_KEYS: tuple[SingleKey, ...] = get_args(SingleKey)
+"""The keys that exactly one document in force states for all buildings."""
+
+
+class BuildingOverride(Contract):
+    """What the documents of one building state in place of the general ones."""
+
+    rules: DocumentRules
+    options: tuple[CataloguedOption, ...] = ()
+    """Offered in this building only; one with the id of a general option takes its place."""
+    sources: dict[str, str]
+    """The document that states each key, by the key's name."""
+
+
 class RuleBook(Contract):
     """Every rule in force, each with the document that states it."""
 
@@ -239,10 +351,58 @@ class RuleBook(Contract):
     escalation: EscalationRules
     emergency: EmergencyRules
     entry: EntryRules
+    autonomy: AutonomyRules
+    budgets: BudgetRules
     options: tuple[CataloguedOption, ...] = Field(min_length=1)
     crews: dict[Crew, CrewRules]
+    vendors: dict[str, Vendor] = Field(default_factory=dict[str, Vendor])
+    """By vendor id."""
+    parts: dict[str, Part] = Field(default_factory=dict[str, Part])
+    """By part id."""
+    buildings: dict[str, Building] = Field(default_factory=dict[str, Building])
+    """By building id."""
+    jurisdictions: dict[str, Jurisdiction] = Field(default_factory=dict[str, Jurisdiction])
+    """By the jurisdiction's code."""
+    escalation_paths: tuple[EscalationPath, ...] = ()
+    forbidden_promises: dict[str, ForbiddenPromise] = Field(default_factory=dict[str, ForbiddenPromise])
+    """By promise id."""
+    plan_phases: dict[str, PlanPhase] = Field(default_factory=dict[str, PlanPhase])
+    """By phase id, in the order of the work."""
+    shared_systems: dict[str, SharedSystem] = Field(default_factory=dict[str, SharedSystem])
+    """By system id."""
+    overrides: dict[str, BuildingOverride] = Field(default_factory=dict[str, BuildingOverride])
+    """By building id."""
+    document_versions: dict[str, int] = Field(default_factory=dict[str, int])
+    """The version of every document in force, by its id."""
     sources: dict[str, str]
-    """The document that states each key, by the key's name."""
+    """The document that states each key, by the key's name; of an item of a list, by `key:id`."""
+
+    def of(self, building_id: str | None) -> "RuleBook":
+        """The rules that hold in one building: the general ones, but for those that its own documents replace.
+
+        A building that no document knows has the general rules.
+        """
+        override = self.overrides.get(building_id or "")
+        if override is None:
+            return self
+        own = {key: value for key in SINGLE_KEYS if (value := getattr(override.rules, key)) is not None}
+        replaced = {entry.template.option_id for entry in override.options}
+        options = (*(e for e in self.options if e.template.option_id not in replaced), *override.options)
+        return self.model_copy(
+            update={**own, "options": options, "sources": {**self.sources, **override.sources}, "overrides": {}}
+        )
+
+    def jurisdiction_of(self, building_id: str | None) -> Jurisdiction | None:
+        """Whose statutes hold in this building; None where no document says."""
+        building = self.buildings.get(building_id or "")
+        return self.jurisdictions.get(building.jurisdiction) if building else None
+
+    def escalation_path(self, category: Category, urgency: Urgency) -> EscalationPath | None:
+        """Who decides on such a request; None where no document says."""
+        return next(
+            (p for p in self.escalation_paths if category in p.categories and urgency in p.urgencies),
+            None,
+        )
 
     def clause(self, key: str) -> str:
         """`doc_id#key` for a decision to cite."""

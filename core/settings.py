@@ -18,6 +18,8 @@ class Settings(BaseSettings):
     """What `python -m aam build` makes: the embedder, the models, the knowledge-base index."""
     s3_endpoint_url: str | None = Field(default=None, pattern=r"^https?://")
     """Where S3's protocol is spoken for models in `s3://`; None for AWS's own service."""
+    chroma_url: str | None = Field(default=None, pattern=r"^https?://")
+    """A Chroma server that searches the knowledge base's vectors; None for an index within each process."""
     auth_mode: Literal["local", "oidc"] = "local"
     oidc_issuer: str | None = None
     oidc_audience: str | None = None

@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from adapters.artefacts import content_hash
-from core.rules import CataloguedOption, DocumentRules, RuleBook
+from core.rules import SINGLE_KEYS, BuildingOverride, CataloguedOption, DocumentRules, RuleBook
 from kb.reader import DOCUMENTS, Document, DocumentFault, read_documents
 from kb.text import sentences
 
-SINGLE_KEYS = ("response_targets", "approvals", "scoring", "escalation", "emergency", "entry")
-"""The keys that exactly one document in force states."""
+LISTS = {
+    "crews": "crew",
+    "vendors": "vendor_id",
+    "parts": "part_id",
+    "buildings": "building_id",
+    "jurisdictions": "code",
+    "forbidden_promises": "promise_id",
+    "plan_phases": "phase_id",
+    "shared_systems": "system_id",
+}
+"""The keys whose items add up, with the field that names an item."""
 
 
 def in_force(documents: Iterable[Document], on: date) -> list[Document]:
@@ -34,22 +43,61 @@ def compile_documents(folder: Path = DOCUMENTS, on: date | None = None) -> RuleB
 
 def compile_rules(documents: Sequence[Document]) -> RuleBook:
     """The rule book that these documents in force state. Raises `DocumentFault` for a missing or doubled key."""
-    stated = {key: _only(key, documents) for key in SINGLE_KEYS}
-    options = [option for document in documents for option in _options(document)]
-    crews = {rules.crew: (document, rules) for document in documents for rules in document.front.rules.crews}
+    general = [document for document in documents if document.front.building == "all"]
+    stated = {key: _only(key, general) for key in SINGLE_KEYS}
+    listed = {key: _items(key, general) for key in LISTS}
+    paths = [(document, path) for document in general for path in document.front.rules.escalation_paths]
     sources = {key: document.front.id for key, (document, _) in stated.items()}
-    if crews:
-        sources["crews"] = next(document.front.id for document, _ in crews.values())
+    for key, items in listed.items():
+        sources |= {f"{key}:{name}": document.front.id for name, (document, _) in items.items()}
+        if items:
+            sources[key] = next(document.front.id for document, _ in items.values())
+    sources |= {f"escalation_paths:{path.path_id}": document.front.id for document, path in paths}
     return RuleBook.model_validate(
         {key: value for key, (_, value) in stated.items()}
+        | {key: {name: item for name, (_, item) in items.items()} for key, items in listed.items()}
         | {
             "kb_version": knowledge_version(documents),
             "policy_version": policy_version(documents),
-            "options": options,
-            "crews": {crew: rules for crew, (_, rules) in crews.items()},
+            "options": [option for document in general for option in _options(document)],
+            "escalation_paths": [path for _, path in paths],
+            "overrides": _overrides(documents),
+            "document_versions": {document.front.id: document.front.version for document in _by_id(documents)},
             "sources": sources,
         }
     )
+
+
+def _items(key: str, documents: Iterable[Document]) -> dict[str, tuple[Document, Any]]:
+    items: dict[str, tuple[Document, Any]] = {}
+    for document in documents:
+        for item in getattr(document.front.rules, key):
+            name = str(getattr(item, LISTS[key]))
+            if name in items:
+                raise DocumentFault(f"{key}: {name} is stated by {items[name][0].front.id} and {document.front.id}.")
+            items[name] = (document, item)
+    return items
+
+
+def _overrides(documents: Sequence[Document]) -> dict[str, BuildingOverride]:
+    buildings = sorted({document.front.building for document in documents} - {"all"})
+    found = {name: _override([each for each in documents if each.front.building == name]) for name in buildings}
+    return {name: override for name, override in found.items() if override.sources}
+
+
+def _override(documents: Sequence[Document]) -> BuildingOverride:
+    """What one building's documents state. Raises `DocumentFault` where two of them state the same key."""
+    stated = {
+        key: _only(key, documents)
+        for key in SINGLE_KEYS
+        if any(getattr(document.front.rules, key) is not None for document in documents)
+    }
+    options = [option for document in documents for option in _options(document)]
+    sources = {key: document.front.id for key, (document, _) in stated.items()}
+    if options:
+        sources["options"] = options[0].doc_id
+    rules = DocumentRules.model_validate({key: value for key, (_, value) in stated.items()})
+    return BuildingOverride(rules=rules, options=tuple(options), sources=sources)
 
 
 def knowledge_version(documents: Iterable[Document]) -> str:

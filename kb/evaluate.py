@@ -21,10 +21,10 @@ TOP = 5
 
 
 def evaluate(queries: Sequence[LabelledQuery], knowledge: Knowledge, embedder: Embedder) -> dict[str, float]:
-    """Recall@5 and mean reciprocal rank of the right passage, over the questions that have one; each 0..1."""
+    """Recall@5 and mean reciprocal rank of the gold section, over the questions that have one; each 0..1."""
     asked = [query for query in queries if query.answerable]
     vectors = embedder.embed([query.query for query in asked])
-    found = knowledge.search(_queries(asked, 10, -1.0), vectors)
+    found = knowledge.search(_queries(asked, 10, 0.0), vectors)
     ranks = [_rank(query, passages) for query, passages in zip(asked, found, strict=True)]
     shown = knowledge.search(_queries(asked, TOP, None), vectors)
     return {
@@ -76,8 +76,8 @@ def _queries(queries: Sequence[LabelledQuery], top: int, minimum: float | None) 
 
 
 def _rank(query: LabelledQuery, passages: Sequence[Retrieved]) -> int:
-    """The place of the first right passage from 1, or 0."""
-    right = (place for place, passage in enumerate(passages, 1) if query.answered_by(passage.doc_id, passage.text))
+    """The place of the first passage of a gold section from 1, or 0."""
+    right = (place for place, passage in enumerate(passages, 1) if query.found_in(passage.doc_id, passage.section))
     return next(right, 0)
 
 

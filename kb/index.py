@@ -1,42 +1,66 @@
 """Builds the knowledge-base artefact: the rule book, the passages and sentences, their vectors, and the calibration."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import chromadb
 import numpy as np
-from chromadb.config import Settings as ChromaSettings
 from numpy.typing import NDArray
 
 from adapters.artefacts import BuildReport, content_hash, files_hash
+from adapters.asked_questions import AskedQuestions, Links
+from adapters.chroma_neighbours import write_collections
 from adapters.embedder_onnx import ARTEFACT as EMBEDDER
 from adapters.embedder_onnx import OnnxEmbedder
 from adapters.knowledge_files import (
     ANSWERS,
     CHROMA,
     CONTENTS,
-    DISTANCE,
     RULES,
+    CollectionName,
     IndexedDocument,
     IndexedText,
     KnowledgeContents,
+    Parts,
+    VectorsName,
+    lexical_folder,
+    vectors_file,
 )
+from adapters.lexical_index import LexicalIndex
+from adapters.relevance import RELEVANCE, RelevanceOf
 from core.ports.intelligence import Embedder
-from kb.calibrate import Evidence, Fitted, Indexed, calibration, cross_validate, fit, gather, minimum_score
+from kb.asked import Asked, AskedQuestion, asked_folder, read_asked
+from kb.calibrate import (
+    Evidence,
+    Fitted,
+    Indexed,
+    Read,
+    calibration,
+    cross_validate,
+    fit,
+    fit_relevance,
+    gather,
+    minimum_score,
+)
 from kb.check import check
 from kb.compile import compile_rules, in_force
 from kb.evaluate import answer_metrics
-from kb.passages import passage_input, passages, sentence_input, single_sentences
+from kb.passages import passage_input, passage_parts, passages, sentence_input, single_sentences
 from kb.queries import QUERIES, LabelledQuery, read_queries
 from kb.reader import DOCUMENTS, Document, DocumentFault, read_documents
 
 _CODE = (*Path(__file__).parent.glob("*.py"), *Path(__file__).parent.parent.glob("adapters/*.py"))
-_ANSWERING = {"knowledge_files.py", "answer_evidence.py", "question_words.py", "llm_offline.py"}
-_BATCH = 500
+_ANSWERING = {"knowledge_files.py", "answer_evidence.py", "question_words.py", "llm_offline.py"} | {
+    "resident_words.py",
+    "spanish.py",
+    "lexical_index.py",
+    "relevance.py",
+    "asked_questions.py",
+    "answer_confidence.py",
+    "chroma_neighbours.py",
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +86,7 @@ def inputs_hash(folder: Path = DOCUMENTS, on: date | None = None) -> str:
     code = [path for path in _CODE if path.parent.name == "kb" or path.name in _ANSWERING]
     return content_hash(
         [
-            files_hash([*folder.glob("*.md"), QUERIES]).encode(),
+            files_hash([*folder.glob("*.md"), *asked_folder(folder).glob("*.jsonl"), QUERIES]).encode(),
             files_hash(code).encode(),
             ",".join(sorted(document.front.id for document in held)).encode(),
         ]
@@ -86,37 +110,46 @@ def build(
     rules = compile_rules(in_force(read, day))
     corpus = read_corpus(read, day)
     embed = _embedding(embedder)
-    titles = corpus.titles
-    passage_index = Indexed(
-        corpus.documents,
-        corpus.passages,
-        embed([passage_input(titles[entry.doc_id], entry) for entry in corpus.passages]),
-    )
-    sentence_index = Indexed(
-        corpus.documents,
-        corpus.sentences,
-        embed([sentence_input(titles[entry.doc_id], entry) for entry in corpus.sentences]),
-    )
+    parts = _parts(corpus, embed)
+    questions = _questions(corpus, read_asked(documents))
+    asked_vectors = embed([asked.question for _, asked in questions]) if questions else None
+    passages_held = _indexed_texts(corpus, corpus.passages, passage_input, embed, parts)
+    sentences_held = _indexed_texts(corpus, corpus.sentences, sentence_input, embed)
+    if asked_vectors is not None:
+        passages_held = replace(passages_held, asked=asked_of(corpus.passages, questions, asked_vectors, single=False))
+        sentences_held = replace(
+            sentences_held, asked=asked_of(corpus.sentences, questions, asked_vectors, single=True)
+        )
     labelled = list(queries) if queries is not None else read_queries()
     vectors = embed([query.query for query in labelled])
-    evidence = gather(labelled, vectors, sentence_index, day)
+    by_passage = [passages_held.read(*pair, day) for pair in zip(labelled, vectors, strict=True)]
+    by_sentence = [sentences_held.read(*pair, day) for pair in zip(labelled, vectors, strict=True)]
+    relevance = RelevanceOf(
+        passages=fit_relevance(_fit_part(by_passage), corpus.passages, is_right_section),
+        sentences=fit_relevance(_fit_part(by_sentence), corpus.sentences, is_right_sentence),
+    )
+    evidence = gather(by_sentence, sentences_held, relevance.sentences)
     fitted = fit(_split(evidence, "fit"))
     contents = KnowledgeContents(
         embedding_model=embedder.name,
         embedding_version=embedder.version,
         dimensions=embedder.dimensions,
-        passage_minimum=minimum_score(labelled, vectors, passage_index, day),
-        sentence_minimum=minimum_score(labelled, vectors, sentence_index, day),
+        passage_minimum=minimum_score(_fit_part(by_passage), corpus.passages, relevance.passages, is_right_section),
+        sentence_minimum=minimum_score(
+            _fit_part(by_sentence), corpus.sentences, relevance.sentences, is_right_sentence
+        ),
         documents=corpus.documents,
         passages=corpus.passages,
         sentences=corpus.sentences,
     )
     (folder / RULES).write_text(rules.model_dump_json(indent=1), encoding="utf-8")
     (folder / CONTENTS).write_text(contents.model_dump_json(indent=1), encoding="utf-8")
-    (folder / ANSWERS).write_text(calibration(fitted, sentence_index).model_dump_json(indent=1), encoding="utf-8")
-    _write_vectors(folder / CHROMA, {"passages": passage_index.vectors, "sentences": sentence_index.vectors})
+    (folder / RELEVANCE).write_text(relevance.model_dump_json(indent=1), encoding="utf-8")
+    (folder / ANSWERS).write_text(calibration(fitted, sentences_held).model_dump_json(indent=1), encoding="utf-8")
+    parts.save(folder)
+    write_collection_files(folder, {"passages": passages_held, "sentences": sentences_held})
     return BuildReport(
-        built_with={name: version(name) for name in ("chromadb", "numpy", "pyyaml")},
+        built_with={name: version(name) for name in ("bm25s", "chromadb", "numpy", "pyyaml")},
         metrics=_metrics(fitted, evidence),
         details={
             "kb_version": rules.kb_version,
@@ -126,6 +159,7 @@ def build(
             "documents": len(corpus.documents),
             "passages": len(corpus.passages),
             "sentences": len(corpus.sentences),
+            "asked": len(questions),
         },
     )
 
@@ -145,6 +179,88 @@ def read_corpus(documents: Sequence[Document], on: date) -> Corpus:
         passages=tuple(entry for document in living for entry in passages(document)),
         sentences=tuple(entry for document in living for entry in single_sentences(document)),
     )
+
+
+def is_right_section(query: LabelledQuery, text: IndexedText) -> bool:
+    """Whether this passage is of a section that answers the query."""
+    return query.found_in(text.doc_id, text.section)
+
+
+def is_right_sentence(query: LabelledQuery, text: IndexedText) -> bool:
+    """Whether this sentence answers the query."""
+    return query.answered_by(text.doc_id, text.text)
+
+
+def write_collection_files(folder: Path, collections: Mapping[CollectionName, Indexed]) -> None:
+    """Write vectors, words, questions and Chroma's index of each collection."""
+    vectors: dict[VectorsName, NDArray[np.float32]] = {}
+    for name, held in collections.items():
+        vectors[name] = held.vectors
+        held.words.save(lexical_folder(folder, name))
+        if held.asked is not None:
+            vectors["asked"] = held.asked.vectors
+            held.asked.save(folder, name)
+    for name, rows in vectors.items():
+        np.save(vectors_file(folder, name), rows, allow_pickle=False)
+    write_collections(folder / CHROMA, vectors)
+
+
+def _indexed_texts(
+    corpus: Corpus,
+    texts: Sequence[IndexedText],
+    said_as: Callable[[str, IndexedText], str],
+    embed: Callable[[Sequence[str]], NDArray[np.float32]],
+    parts: Parts | None = None,
+) -> Indexed:
+    inputs = [said_as(corpus.titles[entry.doc_id], entry) for entry in texts]
+    return Indexed(corpus.documents, texts, embed(inputs), LexicalIndex.build(inputs), parts)
+
+
+def _questions(corpus: Corpus, asked: Asked) -> list[tuple[str, AskedQuestion]]:
+    """The questions kept for what is indexed, each with its document."""
+    return [(document.doc_id, each) for document in corpus.documents for each in asked.get(document.doc_id, ())]
+
+
+def asked_of(
+    texts: Sequence[IndexedText],
+    questions: Sequence[tuple[str, AskedQuestion]],
+    vectors: NDArray[np.float32],
+    *,
+    single: bool,
+) -> AskedQuestions | None:
+    """Which questions each text answers: those of its section whose sentence it holds; None where no text has any.
+
+    A question without a sentence is answered by every passage of its section, and by no single sentence.
+    """
+    by_section: dict[tuple[str, str], list[int]] = {}
+    for place, (doc_id, asked) in enumerate(questions):
+        by_section.setdefault((doc_id, asked.section), []).append(place)
+    section = [by_section.get((text.doc_id, text.section), []) for text in texts]
+    own = [
+        [place for place in places if _answers(text, questions[place][1], single)]
+        for text, places in zip(texts, section, strict=True)
+    ]
+    if not any(own):
+        return None
+    said = [" ".join(questions[place][1].question for place in places) for places in own]
+    return AskedQuestions(vectors, Links.of(own), Links.of(section), LexicalIndex.build(said))
+
+
+def _answers(text: IndexedText, asked: AskedQuestion, single: bool) -> bool:
+    if single:
+        return text.text == asked.sentence
+    return " ".join(asked.sentence.split()) in " ".join(text.text.split())
+
+
+def _parts(corpus: Corpus, embed: Callable[[Sequence[str]], NDArray[np.float32]]) -> Parts:
+    held = [passage_parts(entry) for entry in corpus.passages]
+    inputs = [sentence_input(corpus.titles[part.doc_id], part) for each in held for part in each]
+    starts = np.concatenate([[0], np.cumsum([len(each) for each in held])]).astype(np.int64)
+    return Parts(embed(inputs).astype(np.float16), starts)
+
+
+def _fit_part(reads: Sequence[Read]) -> list[Read]:
+    return [read for read in reads if read.query.split == "fit"]
 
 
 def _split(evidence: Sequence[Evidence], split: str) -> list[Evidence]:
@@ -176,15 +292,3 @@ def _embedding(embedder: Embedder) -> Callable[[Sequence[str]], NDArray[np.float
         return np.stack([np.frombuffer(vector, dtype="<f4") for vector in embedder.embed(texts)])
 
     return embed
-
-
-def _write_vectors(folder: Path, collections: dict[str, NDArray[np.float32]]) -> None:
-    client: Any = chromadb.PersistentClient(str(folder), ChromaSettings(anonymized_telemetry=False))
-    try:
-        for name, vectors in collections.items():
-            collection = client.create_collection(name, embedding_function=None, configuration={"hnsw": DISTANCE})
-            for start in range(0, len(vectors), _BATCH):
-                part = vectors[start : start + _BATCH]
-                collection.add(ids=[str(start + place) for place in range(len(part))], embeddings=part)
-    finally:
-        client.close()

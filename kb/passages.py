@@ -17,7 +17,7 @@ LONGEST_PASSAGE = 900
 def passages(document: Document) -> list[IndexedText]:
     """The document's sections, each in one piece, or cut between paragraphs, lines or sentences where too long."""
     return [
-        IndexedText(doc_id=document.front.id, section=_place(section), text=piece)
+        IndexedText(doc_id=document.front.id, section=section_place(section), text=piece)
         for section in document.sections
         for piece in _pieces(section.text)
     ]
@@ -28,7 +28,7 @@ def single_sentences(document: Document) -> list[IndexedText]:
     if document.front.kind not in QUOTABLE:
         return []
     return [
-        IndexedText(doc_id=document.front.id, section=_place(section), text=sentence)
+        IndexedText(doc_id=document.front.id, section=section_place(section), text=sentence)
         for section in document.sections
         for sentence in sentences(section.text)
     ]
@@ -44,7 +44,13 @@ def sentence_input(title: str, entry: IndexedText) -> str:
     return f"{title}: {entry.section}: {entry.text}"
 
 
-def _place(section: Section) -> str:
+def passage_parts(entry: IndexedText) -> list[IndexedText]:
+    """The sentences of a passage under its heading."""
+    return [entry.model_copy(update={"text": sentence}) for sentence in sentences(entry.text)]
+
+
+def section_place(section: Section) -> str:
+    """The heading below its parent headings, without the title."""
     return " > ".join(section.path[1:]) or section.heading
 
 

@@ -15,6 +15,8 @@ class LabelledQuery(Contract):
     building: str
     docs: tuple[str, ...]
     """The documents that answer it; none where the knowledge base holds no answer."""
+    sections: tuple[tuple[str, str], ...] = ()
+    """The sections that answer it: document id, and the heading below its parent headings as the index has it."""
     answer: tuple[str, ...]
     """A right sentence holds one of these, word for word."""
     split: Literal["fit", "test"]
@@ -24,6 +26,10 @@ class LabelledQuery(Contract):
     def answerable(self) -> bool:
         """Whether the knowledge base holds an answer."""
         return bool(self.docs)
+
+    def found_in(self, doc_id: str, section: str) -> bool:
+        """Whether this section is one that answers it."""
+        return (doc_id, section) in self.sections
 
     def answered_by(self, doc_id: str, text: str) -> bool:
         """Whether this text of this document answers it."""

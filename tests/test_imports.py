@@ -12,7 +12,8 @@ STANDARD = frozenset(sys.stdlib_module_names)
 SERVICES = ("ai_processing", "decision_simulation", "execution", "request_management")
 ALGORITHMS = {"numpy", "xgboost", "simpy"}
 VENDORS = {
-    "aiohttp", "boto3", "botocore", "chromadb", "google", "jwt", "limits", "numpy", "onnxruntime", "phonenumbers",
+    "aiohttp", "bm25s", "boto3", "botocore", "chromadb", "google", "httpx", "jwt", "limits", "numpy", "onnxruntime",
+    "phonenumbers",
     "purgatory", "pydantic", "tenacity", "tokenizers", "xgboost", "yaml",
 }  # fmt: skip
 TRAINING = {"models", "kb", "aam", "bench", "tests"}

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
+from pydantic import Field
+
+from core.contract import Contract
 from core.messages import Retrieved, RetrieveQuery
-from core.request import Answer, Classification
-from core.rules import RuleBook
+from core.request import Answer, Citation, Classification
+from core.rules import CataloguedOption, RuleBook
 
 
 class Embedder(Protocol):
@@ -84,6 +87,56 @@ class Knowledge(Protocol):
         ...
 
 
+class KnowledgeIndex(Knowledge, Protocol):
+    """A knowledge base that says what it holds, and can be closed."""
+
+    @property
+    def documents(self) -> int:
+        """How many documents are indexed."""
+        ...
+
+    @property
+    def chunks(self) -> int:
+        """How many passages are indexed."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+        ...
+
+    @property
+    def min_score(self) -> float:
+        """The calibrated score below which a passage does not count."""
+        ...
+
+    def close(self) -> None:
+        """Free it; it can't be used afterwards."""
+        ...
+
+
+Figure = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class ProposedOption(Contract):
+    """An option as somebody drafted it; nothing in it counts before it was checked."""
+
+    title: str
+    action: str
+    crew: str
+    steps: tuple[str, ...]
+    reasoning: str
+    cost_usd: tuple[Figure, Figure, Figure]
+    """The least, the usual and the most."""
+    work_hours: tuple[Figure, Figure, Figure]
+    """Hands-on time, as `cost_usd`."""
+    lead_hours: tuple[Figure, Figure, Figure]
+    """Waiting for parts or others, as `cost_usd`."""
+    citations: tuple[Citation, ...]
+    unknown_fields: tuple[str, ...] = ()
+    """Names of what it said besides, such as an approval."""
+
+
 class LanguageModel(Protocol):
     """What a language model is asked for. Every method may raise `Unavailable`."""
 
@@ -96,4 +149,14 @@ class LanguageModel(Protocol):
 
     async def answer(self, question: str, sentences: Sequence[Retrieved]) -> Answer | None:
         """An answer from these sentences alone, or None where they don't hold one."""
+        ...
+
+    async def propose(
+        self,
+        message_text: str,
+        labels: Classification,
+        passages: Sequence[Retrieved],
+        catalogue: Sequence[CataloguedOption],
+    ) -> tuple[ProposedOption, ...]:
+        """Drafts of further options for a message, from these passages and catalogued options; () for none."""
         ...

@@ -93,6 +93,13 @@ class RequestStore(Protocol):
         """What is decided and not ended, and how the newest 20 resolved ones of each topic went."""
         ...
 
+    async def spent(self, building_id: BuildingId, *, since: datetime, before: datetime) -> dict[Category, float]:
+        """US dollars by category: the actual costs of the building's requests that were resolved in `[since, before)`.
+
+        A resolution whose cost nobody gave counts nothing; a category without any cost is left out.
+        """
+        ...
+
     async def claim_due(self, *, now: datetime, lease_s: float, limit: int) -> tuple[RequestRecord, ...]:
         """Items whose `next_action_at` is at or before `now`, oldest first, each moved `lease_s` ahead.
 

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.errors import Invalid
 from core.labels import Category, Urgency
 from core.request import Decision, FactorScores, OptionId, OptionScore, ResolutionOption, Risk
 from core.rules import RuleBook
 from deployments.decision_simulation.explanation import Basis, counterfactuals, explain
+from deployments.decision_simulation.gates import Gate, building_gate
 from deployments.decision_simulation.options import Catalogue
 from deployments.decision_simulation.policy import emergency_options, facts_of_options, judge
 from deployments.decision_simulation.scoring import FACTORS, Outlook, Scales, rank, remaining_share_of_estimate
@@ -64,13 +66,15 @@ def decide(
     category: Category,
     risk: Risk | None = None,
     weights: FactorScores | None = None,
+    building_id: str | None = None,
 ) -> Decision:
-    """Decide on given options by their estimates; nothing is drawn.
+    """Decide on given options by their estimates; nothing is drawn. `rules` are those of the building.
 
     Cost, time, satisfaction and compliance are scored as in the pipeline; for urgency the time's distribution is
     taken from its three numbers, and the effectiveness from the catalogue (its median for an option that is not in
-    it). An emergency action among the options of an emergency starts at once. Raises `Invalid` for no options, more
-    than 20, an id that comes twice, or weights that do not sum to 1.
+    it). An emergency action among the options of an emergency starts at once. A building that no document lists has the
+    general rules, and the explanation says so. Raises `Invalid` for no options, more than 20, an id that comes twice,
+    figures that are negative or no numbers, or weights that do not sum to 1.
     """
     _check_options(options)
     scales = scales_for(rules, urgency, risk)
@@ -81,7 +85,14 @@ def decide(
     ranked = rank(outlooks, scales, applied)
     at_once = [score.option_id for score in ranked if score.option_id in emergency_options(rules)]
     act_now = at_once[0] if verdict.acts_now and at_once else None
-    return conclude(Basis(rules, urgency, situation, applied, verdict), options, ranked, act_now, NOT_SAMPLED)
+    gates = _unknown_building(rules, building_id)
+    basis = Basis(rules, urgency, situation, applied, verdict, gates=gates)
+    return conclude(basis, options, ranked, act_now, NOT_SAMPLED)
+
+
+def _unknown_building(rules: RuleBook, building_id: str | None) -> tuple[Gate, ...]:
+    gate = building_gate(rules, building_id) if building_id is not None else None
+    return (replace(gate, told=True),) if gate else ()
 
 
 def _outlook(option: ResolutionOption, scales: Scales, catalogue: Catalogue) -> Outlook:
@@ -101,9 +112,24 @@ def _outlook(option: ResolutionOption, scales: Scales, catalogue: Catalogue) -> 
 def _check_options(options: Sequence[ResolutionOption]) -> None:
     if not 1 <= len(options) <= MOST_OPTIONS:
         raise Invalid(f"Give 1 to {MOST_OPTIONS} options, not {len(options)}.")
+    for option in options:
+        _check_figures(option)
     ids = [option.option_id for option in options]
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
         raise Invalid(f"Option ids must differ; given twice: {', '.join(twice)}.")
+
+
+def _check_figures(option: ResolutionOption) -> None:
+    """The contract refuses such figures, too, but not from a caller in this process that skips its checks."""
+    named = {"cost": option.estimated_cost_usd, "time": option.estimated_time_hours}
+    for name, figures in named.items():
+        if not all(math.isfinite(value) and value >= 0 for value in (figures.mean, figures.p50, figures.p90)):
+            raise Invalid(f"The {name} of {option.option_id} must be finite numbers from 0 up.")
+        if figures.p50 > figures.p90:
+            raise Invalid(f"The {name} of {option.option_id} has a median above its 90th percentile.")
+    shares = (option.sla_breach_probability, option.resident_satisfaction_impact)
+    if not all(math.isfinite(value) for value in shares):
+        raise Invalid(f"The figures of {option.option_id} must be finite numbers.")
 
 
 def _checked(weights: FactorScores) -> FactorScores:

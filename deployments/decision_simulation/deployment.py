@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from adapters import build
@@ -17,37 +19,79 @@ from core.messages import (
     RetrieveQuery,
     ServiceHealth,
 )
+from core.ports.intelligence import KnowledgeIndex
 from core.request import Decision, FactorScores, ResolutionOption, Risk
+from core.rules import RuleBook
 from core.settings import Settings
+from core.what_if import WhatIfOrder, WhatIfRun
 from deployments.decision_simulation.answer import KnowledgeAnswerer
+from deployments.decision_simulation.handles import what_if_runs
 from deployments.decision_simulation.resolver import Resolver, stable_seed
 from deployments.decision_simulation.retrieval import PASSAGES, Retrieval
+from deployments.decision_simulation.versions_in_service import VersionInService
 from deployments.decision_simulation.waiting import WaitingTimes
+from deployments.decision_simulation.what_if.scenario import apply
+
+
+@dataclass(frozen=True)
+class _Serving:
+    """One version of the knowledge base with all that is made from it."""
+
+    knowledge: KnowledgeIndex
+    retrieval: Retrieval
+    waiting: WaitingTimes
+    resolver: Resolver
+
+    @property
+    def rules(self) -> RuleBook:
+        return self.knowledge.rules
+
+    def refresh(self) -> None:
+        # One seed for all replicas and refreshes: what changes the waiting times is the backlog alone.
+        seed = stable_seed("waiting-times", self.rules.kb_version)
+        self.waiting.refresh(self.waiting.workload, datetime.now(UTC), seed)
 
 
 class DecisionSimulation:
-    """One replica. The waiting times are brought up to date beside the calls, and each call reads the newest."""
+    """One replica. Beside the calls the waiting times are brought up to date and a new knowledge base is taken up."""
 
     def __init__(self, settings: Settings) -> None:
         configure_logging()
-        self._knowledge = build.knowledge(settings)
-        self._retrieval = Retrieval(self._knowledge, build.embedder(settings))
-        self._rules = self._knowledge.rules
-        self._waiting = WaitingTimes(self._rules, ZoneInfo(settings.time_zone))
-        self._refresh_s = settings.waiting_refresh_s
-        self._refresh()
-        answerer = KnowledgeAnswerer(build.language_model(settings))
-        self._resolver = Resolver(self._rules, self._retrieval, answerer, self._waiting, settings.time_zone)
+        self._settings = settings
+        self._embedder = build.embedder(settings)
+        self._versions = VersionInService(
+            partial(build.knowledge_version, settings), self._open, lambda old: old.knowledge.close()
+        )
         self._refreshing: asyncio.Task[None] | None = None
+        self._what_ifs = what_if_runs(build.version())
+
+    def _open(self) -> _Serving:
+        """The knowledge base as it was built last, ready to serve."""
+        settings = self._settings
+        knowledge = build.knowledge(settings)
+        # Before anything is decided by them: a decision must be replayable when the documents have changed.
+        build.rules_archive(settings).keep(knowledge.rules)
+        retrieval = Retrieval(knowledge, self._embedder)
+        waiting = WaitingTimes(knowledge.rules, ZoneInfo(settings.time_zone))
+        model = build.language_model(settings)
+        answerer = KnowledgeAnswerer(model)
+        resolver = Resolver(knowledge.rules, retrieval, answerer, waiting, settings.time_zone, model)
+        serving = _Serving(knowledge, retrieval, waiting, resolver)
+        serving.refresh()
+        return serving
+
+    @property
+    def _now(self) -> _Serving:
+        return self._versions.current
 
     async def resolve(self, items: Sequence[ResolveItem]) -> list[Resolved | ItemFailure]:
         """Options, decision and answer for each assessed message, in order."""
         self._keep_fresh()
-        return await self._resolver.resolve(items)
+        return await self._now.resolver.resolve(items)
 
     async def simulate(self, item: ResolveItem) -> Resolved:
         """As `resolve` for one message, with the workload that it names."""
-        return await self._resolver.simulate(item)
+        return await self._now.resolver.simulate(item)
 
     def decide(
         self,
@@ -56,41 +100,68 @@ class DecisionSimulation:
         category: Category,
         risk: Risk | None = None,
         weights: FactorScores | None = None,
+        building_id: str | None = None,
     ) -> Decision:
-        """A decision on given options. Raises `Invalid`."""
-        return self._resolver.decide(options, urgency, category, risk, weights)
+        """A decision on given options by the rules of a building. Raises `Invalid`."""
+        return self._now.resolver.decide(options, urgency, category, risk, weights, building_id)
 
     def retrieve(self, query: RetrieveQuery) -> tuple[Retrieved, ...]:
         """Passages for a query, best first. Raises `Unavailable`."""
-        return self._retrieval.retrieve(query)
+        return self._now.retrieval.retrieve(query)
 
     def describe_knowledge(self) -> KnowledgeFacts:
         """What is indexed and how it is searched."""
         return KnowledgeFacts(
-            embedding_model=self._knowledge.embedding_model,
-            dimensions=self._knowledge.dimensions,
-            documents=self._knowledge.documents,
-            chunks=self._knowledge.chunks,
-            kb_version=self._rules.kb_version,
+            embedding_model=self._now.knowledge.embedding_model,
+            dimensions=self._now.knowledge.dimensions,
+            documents=self._now.knowledge.documents,
+            chunks=self._now.knowledge.chunks,
+            kb_version=self._now.rules.kb_version,
             top_k=PASSAGES,
-            min_score=self._knowledge.min_score,
+            min_score=self._now.knowledge.min_score,
         )
 
     def authority(self, role: Role) -> ApprovalTier:
         """The highest tier that the approval policy lets a role stand for."""
-        return self._rules.approvals.authority.get(role, ApprovalTier.NONE)
+        return self._now.rules.approvals.authority.get(role, ApprovalTier.NONE)
 
     def required_tier(self, urgency: Urgency, cost_usd: float) -> ApprovalTier:
         """Whose agreement a cost needs."""
-        return self._rules.approvals.limits[urgency].tier(cost_usd)
+        return self._now.rules.approvals.limits[urgency].tier(cost_usd)
+
+    async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:
+        """Begin a run under the rules of this moment, or find the one of this id. Raises `Invalid`, `Overloaded`."""
+        await asyncio.to_thread(apply, self._now.rules, order.scenario)
+        return await self._what_ifs.start(run_id, self._now.rules, order, self._settings.time_zone)
+
+    async def what_if(self, run_id: str) -> WhatIfRun:
+        """How a run stands. Raises `NotFound`."""
+        return await self._what_ifs.get(run_id)
+
+    async def what_ifs(self) -> tuple[WhatIfRun, ...]:
+        """All runs that are remembered, newest first, without their results."""
+        return await self._what_ifs.newest()
+
+    async def cancel_what_if(self, run_id: str) -> WhatIfRun:
+        """End a run. Raises `NotFound`, `WrongState` where it has ended."""
+        return await self._what_ifs.cancel(run_id)
 
     def health(self) -> ServiceHealth:
-        """Which knowledge base, embedder and waiting times answer."""
+        """Which knowledge base, embedder and waiting times answer; degraded where a newer one was refused."""
+        now, refusal = self._now, self._versions.refusal
         detail = (
-            f"knowledge base {self._rules.kb_version}, embedder {self._retrieval.embedder}, "
-            f"waiting times {self._waiting.tables.version}"
+            f"knowledge base {now.rules.kb_version}, embedder {now.retrieval.embedder}, "
+            f"waiting times {now.waiting.tables.version}"
         )
+        if refusal:
+            return ServiceHealth(
+                status="degraded", detail=f"{detail}; a newer one was refused: {refusal}", version=build.version()
+            )
         return ServiceHealth(status="healthy", detail=detail, version=build.version())
+
+    def close(self) -> None:
+        """Free what the knowledge base holds open."""
+        self._versions.close()
 
     def _keep_fresh(self) -> None:
         """Start the loop with the first call, when there is a running loop for it."""
@@ -99,10 +170,11 @@ class DecisionSimulation:
 
     async def _refresh_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._refresh_s)
+            await asyncio.sleep(self._settings.waiting_refresh_s)
             await asyncio.to_thread(self._refresh)
 
     def _refresh(self) -> None:
-        # One seed for all replicas and refreshes: what changes the waiting times is the backlog alone.
-        seed = stable_seed("waiting-times", self._rules.kb_version)
-        self._waiting.refresh(self._waiting.workload, datetime.now(UTC), seed)
+        workload = self._now.waiting.workload
+        if self._versions.look():
+            self._now.waiting.observe(workload)
+        self._now.refresh()

@@ -1,5 +1,6 @@
 """A crew's duty hours as a clock that runs only while the crew works, so that waiting and work add up across nights."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, tzinfo
@@ -7,6 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from core.errors import ArtefactRefused
+from core.estate import Vendor
 from core.labels import Crew, Trade
 from core.rules import CrewRules, EntryRules
 from deployments.decision_simulation.triangular import Floats
@@ -74,6 +77,19 @@ class DutyClock:
         shift = np.searchsorted(self._worked_at_begin, nudged - weeks * self.weekly_hours, side="right") - 1
         return weeks * WEEK_HOURS + self._begins[shift] + (within - self._worked_at_begin[shift])
 
+    def shift(self, hour: float) -> int:
+        """A number that is the same for two hours if and only if no shift begins or ends between them."""
+        if self.always:
+            return 0
+        weeks, within = divmod(hour, WEEK_HOURS)
+        return int(weeks) * len(self._changes) + bisect_right(self._changes, within)
+
+    @cached_property
+    def _changes(self) -> tuple[float, ...]:
+        over_monday = self.intervals[0][0] == 0.0 and self.intervals[-1][1] == WEEK_HOURS
+        changes = tuple(hour for interval in self.intervals for hour in interval)
+        return changes[1:-1] if over_monday else changes
+
     def on_duty(self, hour: float) -> bool:
         """Whether the crew works at this hour of the week."""
         within = hour % WEEK_HOURS
@@ -83,11 +99,11 @@ class DutyClock:
 ALWAYS = DutyClock(((0.0, WEEK_HOURS),))
 
 
-def duty_clock(rules: CrewRules, entry: EntryRules) -> DutyClock:
-    """The hours in which a crew does what is not an emergency.
+def duty_clock(rules: CrewRules | Vendor, entry: EntryRules) -> DutyClock:
+    """The hours in which a crew or vendor does what is not an emergency.
 
-    Trades work in homes, so their shifts are cut to the hours outside quiet time and, on weekends, to those that
-    the entry rules allow.
+    Trades, and vendors that have one, work in homes, so their shifts are cut to the hours outside quiet time and, on
+    weekends, to those that the entry rules allow. Raises `ArtefactRefused` where no hour is left.
     """
     shifts = [
         (day * DAY_HOURS + begin, day * DAY_HOURS + end)
@@ -95,15 +111,20 @@ def duty_clock(rules: CrewRules, entry: EntryRules) -> DutyClock:
         if day < WEEKDAYS or not rules.weekdays_only
         for begin, end in _shift_hours(rules)
     ]
-    if rules.crew in _TRADE_CREWS:
+    if _works_in_homes(rules):
         shifts = _intersection(shifts, _entry_hours(entry))
     clock = DutyClock(tuple(_merged(shifts)))
     if not clock.intervals:
-        raise ValueError(f"the crew {rules.crew} has no hour in which it may work")
+        name = rules.crew if isinstance(rules, CrewRules) else rules.vendor_id
+        raise ArtefactRefused(f"The crew or vendor {name} has no hour in which it may work; look at its shift.")
     return clock
 
 
 _TRADE_CREWS = frozenset(Crew(trade.value) for trade in Trade)
+
+
+def _works_in_homes(rules: CrewRules | Vendor) -> bool:
+    return rules.crew in _TRADE_CREWS if isinstance(rules, CrewRules) else bool(rules.trades)
 
 
 def week_hour(at: datetime, zone: tzinfo) -> float:
@@ -116,7 +137,7 @@ def _hour_of(moment: time) -> float:
     return moment.hour + moment.minute / 60 + (moment.second + moment.microsecond / 1e6) / 3600
 
 
-def _shift_hours(rules: CrewRules) -> list[Interval]:
+def _shift_hours(rules: CrewRules | Vendor) -> list[Interval]:
     begin, end = rules.shift_start_hour, rules.shift_end_hour
     return [(begin, end)] if begin < end else [(0.0, end), (begin, DAY_HOURS)]
 

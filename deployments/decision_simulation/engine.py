@@ -4,59 +4,42 @@ Pure: the same cases give the same bytes, so that a stored trace can be replayed
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import ParamSpec, TypeVar
 
-import numpy as np
-
 from core.errors import AppError, BrokenInvariant
-from core.labels import Crew, Urgency
-from core.messages import ResolveItem, Retrieved
-from core.request import Decision, Estimate, OptionId, ResolutionOption, Sla
-from core.rules import RuleBook
+from core.labels import Urgency
+from core.messages import ResolveItem
+from core.request import Decision, OptionId, OptionScore, ResolutionOption, Sla
+from core.rules import OptionTemplate, RuleBook
+from deployments.decision_simulation.autonomy import Autonomy, judge_autonomy
+from deployments.decision_simulation.case import NO_WAIT, Case, Prepared, jobs_of, judge_item, prepare, subject_of
 from deployments.decision_simulation.decision import conclude, scales_for
-from deployments.decision_simulation.duty import week_hour
 from deployments.decision_simulation.explanation import Basis
-from deployments.decision_simulation.options import Catalogue, Match, Subject, leading_subject, write_option
-from deployments.decision_simulation.policy import (
-    Facts,
-    Verdict,
-    approval_gates,
-    approval_tier,
-    judge,
-    recurrence_word,
-    similar_requests,
+from deployments.decision_simulation.gates import (
+    Gate,
+    building_gate,
+    cost_gate,
+    entry_gate,
+    needs_notice,
+    quiet_gate,
+    statutory_gates,
 )
-from deployments.decision_simulation.sampling import Job, Samples, quantile, sample_completion, uniform_block
-from deployments.decision_simulation.scoring import Outlook, Scales, faded_impact, rank, remaining_share
+from deployments.decision_simulation.house import House
+from deployments.decision_simulation.option_check import CheckReport
+from deployments.decision_simulation.outlook import judged_option, outlook_of
+from deployments.decision_simulation.plan import compose_samples
+from deployments.decision_simulation.policy import Verdict
+from deployments.decision_simulation.sampling import Job, Samples, UniformBlock, sample_completion, uniform_block
+from deployments.decision_simulation.scoring import rank
 from deployments.decision_simulation.situation import situation_of
-from deployments.decision_simulation.sla import sla_for
 from deployments.decision_simulation.triangular import Floats
-from deployments.decision_simulation.workforce import crew_models
 
 LOG = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
-
-Waits = Callable[[Crew, Urgency, float], Floats]
-"""Waiting-time quantiles by crew, urgency and hour of the week."""
-
-NO_WAIT: Floats = np.zeros(1)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One message with everything that its decision depends on."""
-
-    item: ResolveItem
-    seed: int
-    replications: int
-    waits: Waits
-    answered: bool | None = None
-    """Whether its question was answered; None where nobody was asked."""
-    passages: tuple[Retrieved, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,191 +53,160 @@ class Settled:
     sla: Sla
     gates: tuple[str, ...]
     waiting_hours: Mapping[str, list[float]]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A case with its options picked and judged, before they are simulated."""
-
-    case: Case
-    subject: Subject
-    verdict: Verdict
-    matches: tuple[Match, ...]
-    act_now: OptionId | None
-    sla: Sla
-    begin: float
-    """Now, in hours since Monday 00:00."""
-    waits: Mapping[Crew, Floats]
+    carry_out: OptionId | None
+    """The option that policy selects in the resident's place."""
+    document_by: datetime | None
+    """Until when what starts at once must be documented and agreed to."""
+    document_versions: Mapping[str, int]
+    report: CheckReport
 
 
 class DecisionEngine:
-    """The rules, ready to be applied; holds no state between calls."""
+    """The rules, ready to be applied, in each building as they hold there; keeps nothing of a case."""
 
     def __init__(self, rules: RuleBook, zone: tzinfo) -> None:
         self.rules = rules
         self.zone = zone
-        self.catalogue = Catalogue(rules)
-        self._models = crew_models(rules)
+        self._general = House(rules)
+        self._houses: dict[str, House] = {}
+
+    def house(self, building_id: str | None) -> House:
+        """The rules of one building; those of all for a building without its own."""
+        if building_id is None or building_id not in self.rules.overrides:
+            return self._general
+        if building_id not in self._houses:
+            self._houses[building_id] = House(self.rules.of(building_id))
+        return self._houses[building_id]
 
     def verdict(self, item: ResolveItem, answered: bool | None = None) -> Verdict:
         """Where the gates send this message."""
-        subject = self._subject(item)
-        return self._judge(item, subject, self.catalogue.pick(subject), answered)
+        house, subject = self.house(item.building_id), subject_of(item)
+        return judge_item(house.rules, item, subject, house.pick(subject), answered)
 
-    def crews(self, item: ResolveItem) -> frozenset[Crew]:
-        """The crews whose waits this message's simulation reads."""
-        used: set[Crew] = set()
+    def crews(self, item: ResolveItem) -> frozenset[str]:
+        """The crews and vendors whose waits this message's simulation reads."""
+        used: set[str] = set()
 
-        def note(crew: Crew, urgency: Urgency, hour: float) -> Floats:
-            used.add(crew)
+        def note(server: str, urgency: Urgency, hour: float) -> Floats:
+            used.add(server)
             return NO_WAIT
 
-        self._plan(Case(item=item, seed=0, replications=1, waits=note))
+        self._prepare(Case(item=item, seed=0, replications=1, waits=note))
         return frozenset(used)
 
     def settle(self, cases: Sequence[Case]) -> list[Settled | AppError]:
         """Every case's result in its place; the failure of one is its own."""
-        plans = [_guarded(self._plan, case) for case in cases]
+        plans = [_guarded(self._prepare, case) for case in cases]
         jobs: list[Job] = []
-        blocks: list[Floats] = []
-        for plan in plans:
-            if isinstance(plan, _Plan) and plan.matches:
-                jobs += self._jobs(plan, len(blocks))
-                blocks.append(uniform_block(plan.case.seed, plan.case.replications))
+        blocks: list[UniformBlock] = []
+        for place, plan in enumerate(plans):
+            if not isinstance(plan, Prepared) or not plan.matches:
+                continue
+            own = _guarded(jobs_of, plan, len(blocks))
+            if isinstance(own, AppError):
+                plans[place] = own
+                continue
+            jobs += own
+            blocks.append(uniform_block(plan.case.seed, plan.case.replications))
         samples = iter(sample_completion(jobs, blocks))
         return [
-            _guarded(self._finish, plan, [next(samples) for _ in plan.matches]) if isinstance(plan, _Plan) else plan
+            _guarded(self._finish, plan, _samples_of(plan, samples)) if isinstance(plan, Prepared) else plan
             for plan in plans
         ]
 
-    def _subject(self, item: ResolveItem) -> Subject:
-        labels = item.classification
-        urgency = Urgency.EMERGENCY if labels.emergency else labels.urgency
-        return leading_subject(item.message_text, labels, urgency)
+    def _prepare(self, case: Case) -> Prepared:
+        return prepare(case, self.house(case.item.building_id), self.zone)
 
-    def _judge(self, item: ResolveItem, subject: Subject, matches: tuple[Match, ...], answered: bool | None) -> Verdict:
-        labels = item.classification
-        facts = Facts(
-            category=subject.category,
-            urgency=subject.urgency,
-            trade=subject.trade,
-            intent=labels.intent,
-            confidence=labels.least_confidence,
-            safety_rule=labels.safety_rule,
-            escalation_probability=item.risk.escalation_probability,
-            similar=similar_requests(item.history, subject.category, subject.trade, item.at, self.rules),
-            recurrence_word=recurrence_word(item.message_text, self.rules),
-            options=len(matches),
-            keywords=sum(match.keywords for match in matches),
-            answered=answered,
+    def _finish(self, plan: Prepared, samples: Sequence[Samples]) -> Settled:
+        item, subject, rules = plan.case.item, plan.subject, plan.house.rules
+        scales = scales_for(rules, subject.urgency, item.risk)
+        until_due = (plan.sla.resolution_due_at - item.at).total_seconds() / 3600
+        options = tuple(
+            judged_option(match, sample, scales, until_due, plan.limits, subject.note)
+            for match, sample in zip(plan.matches, samples, strict=True)
         )
-        return judge(facts, self.rules)
-
-    def _plan(self, case: Case) -> _Plan:
-        item, subject = case.item, self._subject(case.item)
-        matches = self.catalogue.pick(subject)
-        verdict = self._judge(item, subject, matches, case.answered)
-        act_now: OptionId | None = None
-        if verdict.question:
-            matches = ()
-        if verdict.acts_now:
-            action = self.catalogue.emergency_action(item.classification.safety_rule, subject.trade, subject.category)
-            matches = (Match(action, 0), *matches)
-            act_now = OptionId(action.template.option_id)
-        begin = week_hour(item.at, self.zone)
-        return _Plan(
-            case=case,
-            subject=subject,
-            verdict=verdict,
-            matches=matches,
-            act_now=act_now,
-            sla=sla_for(self.rules, subject.urgency, item.at, self.zone),
-            begin=begin,
-            waits={crew: case.waits(crew, subject.urgency, begin) for crew in _crews(matches)},
-        )
-
-    def _jobs(self, plan: _Plan, request: int) -> list[Job]:
-        urgency = plan.subject.urgency
-        return [
-            Job(
-                request=request,
-                template=match.entry.template,
-                travel_hours=self.rules.crews[match.entry.template.crew].travel_hours,
-                clock=self._models[match.entry.template.crew].clock_for(urgency),
-                waits=plan.waits[match.entry.template.crew],
-                begin=plan.begin,
-                urgency=urgency,
-                limits=self.rules.approvals.limits[urgency],
-                office_clock=self._models[Crew.OFFICE].clock_for(urgency),
-                office_waits=plan.waits[Crew.OFFICE],
-            )
-            for match in plan.matches
-        ]
-
-    def _finish(self, plan: _Plan, samples: Sequence[Samples]) -> Settled:
-        item, subject = plan.case.item, plan.subject
-        scales = scales_for(self.rules, subject.urgency, item.risk)
-        pairs = list(zip(plan.matches, samples, strict=True))
-        options = tuple(self._option(plan, match, sample, scales) for match, sample in pairs)
-        outlooks = [_outlook(*row, scales) for row in zip(options, plan.matches, samples, strict=True)]
-        labels = item.classification
+        outlooks = [outlook_of(*row, scales) for row in zip(options, plan.matches, samples, strict=True)]
         situation = situation_of(
-            subject.category, subject.trade, subject.urgency, labels.safety_rule, item.message_text
+            subject.category, subject.trade, subject.urgency, item.classification.safety_rule, item.message_text
         )
-        basis = Basis(self.rules, subject.urgency, situation, self.rules.scoring.weights[situation], plan.verdict)
-        ranked = rank(outlooks, scales, basis.weights)
-        gates = (plan.verdict.gate,) if plan.verdict.rule else ()
+        weights = rules.scoring.weights[situation]
+        ranked = rank(outlooks, scales, weights)
         place = {score.option_id: number for number, score in enumerate(ranked)}
+        options = tuple(sorted(options, key=lambda option: place[option.option_id]))
+        autonomy = _autonomy(plan, ranked, options)
+        gates = self._gates(plan, options)
+        basis = Basis(rules, subject.urgency, situation, weights, plan.verdict, plan.limits, gates, autonomy)
         return Settled(
-            options=tuple(sorted(options, key=lambda option: place[option.option_id])),
+            options=options,
             decision=conclude(basis, options, ranked, plan.act_now, plan.case.seed),
             verdict=plan.verdict,
             act_now=plan.act_now,
             sla=plan.sla,
-            gates=gates + approval_gates(self.rules, options),
-            waiting_hours={str(crew): waits.tolist() for crew, waits in plan.waits.items()},
+            gates=_lines(plan.verdict, gates, autonomy),
+            waiting_hours={server: waits.tolist() for server, waits in plan.waits.items()},
+            carry_out=autonomy.carry_out if autonomy else None,
+            document_by=_document_by(plan),
+            document_versions=plan.house.document_versions(item.building_id, plan.waits, options),
+            report=plan.report,
         )
 
-    def _option(self, plan: _Plan, match: Match, samples: Samples, scales: Scales) -> ResolutionOption:
-        cost = _estimate(samples.cost_usd)
-        patience = remaining_share(samples.hours, scales.target_hours)
-        until_due = (plan.sla.resolution_due_at - plan.case.item.at).total_seconds() / 3600
-        impact = faded_impact(match.entry.template.satisfaction_impact, patience)
-        return write_option(
-            match.entry,
-            cost=cost,
-            hours=_estimate(samples.hours),
-            breach=round(1.0 - int(samples.hours.searchsorted(until_due, side="right")) / samples.hours.size, 4),
-            impact=round(impact, 4),
-            tier=approval_tier(self.rules, plan.subject.urgency, cost.p90),
-            note=plan.subject.note,
-        )
+    def _gates(self, plan: Prepared, options: Sequence[ResolutionOption]) -> tuple[Gate, ...]:
+        """Those of the whole request, then those of each option."""
+        item, urgency, rules = plan.case.item, plan.subject.urgency, plan.house.rules
+        gates: list[Gate | None] = [building_gate(rules, item.building_id), *statutory_gates(plan.duties, plan.sla)]
+        gates += [] if plan.verdict.question else plan.house.withheld(plan.subject)
+        for option in options:
+            gates.append(cost_gate(rules, urgency, plan.limits, option, plan.subject.category))
+            for template in _templates(plan, option):
+                if needs_notice(template, urgency, item.entry_consent):
+                    gates.append(entry_gate(template, rules, option.option_id))
+                gates.append(quiet_gate(template, urgency, rules, item.at, self.zone, option.option_id))
+        return tuple(dict.fromkeys(gate for gate in gates if gate is not None))
 
 
-def _crews(matches: Sequence[Match]) -> list[Crew]:
-    """Those who carry the options out, and the office, which finds whoever approves them."""
-    return sorted({Crew.OFFICE, *(match.entry.template.crew for match in matches)}) if matches else []
+def _samples_of(plan: Prepared, samples: Iterator[Samples]) -> list[Samples]:
+    """One for each option; a plan's is composed of those of its steps."""
+    own = [[next(samples) for _ in match.parts] for match in plan.matches]
+    return [
+        compose_samples(match.plan, parts) if match.components else parts[0]
+        for match, parts in zip(plan.matches, own, strict=True)
+    ]
 
 
-def _outlook(option: ResolutionOption, match: Match, samples: Samples, scales: Scales) -> Outlook:
-    """From the option as it is written down, so that a decision on the written option agrees."""
-    left = remaining_share(samples.hours, scales.risk_half_life_hours)
-    return Outlook(
-        option_id=option.option_id,
-        mean_cost_usd=option.estimated_cost_usd.mean,
-        mean_hours=option.estimated_time_hours.mean,
-        harm_avoided=match.entry.template.effectiveness * left,
-        satisfaction_impact=option.resident_satisfaction_impact,
-        breach_probability=option.sla_breach_probability,
+def _templates(plan: Prepared, option: ResolutionOption) -> list[OptionTemplate]:
+    """What an option consists of."""
+    match = next(match for match in plan.matches if match.entry.template.option_id == option.option_id)
+    return [part.template for part in match.parts]
+
+
+def _autonomy(plan: Prepared, ranked: Sequence[OptionScore], options: Sequence[ResolutionOption]) -> Autonomy | None:
+    """None where another gate decides already."""
+    if plan.verdict.rule:
+        return None
+    labels = plan.case.item.classification
+    best = options[0] if options else None
+    return judge_autonomy(
+        plan.house.rules,
+        plan.subject.category,
+        plan.subject.urgency,
+        plan.case.item.risk,
+        labels.least_confidence,
+        plan.verdict,
+        ranked,
+        best,
     )
 
 
-def _estimate(ascending: Floats) -> Estimate:
-    return Estimate(
-        mean=round(float(ascending.sum()) / ascending.size, 2),
-        p50=round(quantile(ascending, 0.5), 2),
-        p90=round(quantile(ascending, 0.9), 2),
-    )
+def _lines(verdict: Verdict, gates: Sequence[Gate], autonomy: Autonomy | None) -> tuple[str, ...]:
+    """Every gate for the trace."""
+    first = (verdict.gate,) if verdict.rule else ()
+    return (*first, *(gate.line for gate in gates), *((autonomy.line,) if autonomy else ()))
+
+
+def _document_by(plan: Prepared) -> datetime | None:
+    if plan.act_now is None:
+        return None
+    return plan.case.item.at + timedelta(hours=plan.house.rules.emergency.document_within_hours)
 
 
 def _guarded(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | AppError:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from core.labels import ApprovalTier, Situation, Urgency
 from core.request import FactorScores, OptionScore, ResolutionOption
-from core.rules import RuleBook
+from core.rules import ApprovalLimits, RuleBook
+from deployments.decision_simulation.autonomy import Autonomy
+from deployments.decision_simulation.gates import Gate
 from deployments.decision_simulation.policy import Verdict, approval_tier, emergency_options
 from deployments.decision_simulation.scoring import FACTORS
 
@@ -23,6 +25,15 @@ class Basis:
     situation: Situation
     weights: FactorScores
     verdict: Verdict
+    budget_limits: ApprovalLimits | None = None
+    """The approval limits where a month's budget lowers them."""
+    gates: tuple[Gate, ...] = ()
+    autonomy: Autonomy | None = None
+
+    @property
+    def limits(self) -> ApprovalLimits:
+        """The approval limits that hold."""
+        return self.budget_limits or self.rules.approvals.limits[self.urgency]
 
 
 Options = Mapping[str, ResolutionOption]
@@ -36,8 +47,11 @@ def explain(basis: Basis, ranked: Sequence[OptionScore], options: Options, recom
         chosen = next(score for score in ranked if score.option_id == recommended)
         sentences += _choice(basis, chosen, ranked, options)
         sentences += _approval(basis, options[recommended])
+    sentences += [gate.words for gate in basis.gates if gate.told and gate.option_id in (None, recommended)]
     if verdict.rule:
         sentences.append(f"{verdict.reason} ({verdict.rule})")
+    elif basis.autonomy is not None and basis.autonomy.carry_out is not None:
+        sentences.append(f"{basis.autonomy.words} ({basis.autonomy.clause})")
     elif recommended is not None:
         sentences.append("It starts when the resident or staff select it.")
     return " ".join(sentences)
@@ -113,16 +127,24 @@ def _factor_words(chosen: OptionScore, other: OptionScore, weights: FactorScores
 
 
 def _approval(basis: Basis, option: ResolutionOption) -> list[str]:
-    tier = approval_tier(basis.rules, basis.urgency, option.estimated_cost_usd.p90)
+    p90 = option.estimated_cost_usd.p90
+    tier = basis.limits.tier(p90)
     if tier is ApprovalTier.NONE or basis.verdict.acts_now:
         return []
-    limit, clause = _limit_below(basis, tier), basis.rules.clause("approvals")
-    return [f"It needs the approval of {tier}, since its p90 cost is above ${limit:,.0f} ({clause})."]
+    limit, clause = _limit_below(basis, tier), _clause_at(basis, p90)
+    left = " that is left of the month's budget" if clause == basis.rules.clause("budgets") else ""
+    return [f"It needs the approval of {tier}, since its p90 cost is above the ${limit:,.0f}{left} ({clause})."]
+
+
+def _clause_at(basis: Basis, cost_usd: float) -> str:
+    """Whether the limits or the budget ask for the tier that this cost needs."""
+    by_cost = approval_tier(basis.rules, basis.urgency, cost_usd)
+    return basis.rules.clause("budgets" if by_cost.rank < basis.limits.tier(cost_usd).rank else "approvals")
 
 
 def _limit_below(basis: Basis, tier: ApprovalTier) -> float:
     """The cost up to which a lower tier may agree."""
-    limits = basis.rules.approvals.limits[basis.urgency]
+    limits = basis.limits
     return (0.0, limits.automatic, limits.supervisor, limits.manager, limits.regional)[tier.rank]
 
 
@@ -146,12 +168,12 @@ def _stated(level: float, more: bool) -> str | None:
 
 def _next_tier_line(basis: Basis, option: ResolutionOption) -> str | None:
     p90 = option.estimated_cost_usd.p90
-    tier = approval_tier(basis.rules, basis.urgency, p90)
+    tier = basis.limits.tier(p90)
     if tier is ApprovalTier.EXECUTIVE:
         return None
     limit = _limit_below(basis, list(ApprovalTier)[tier.rank + 1])
-    following = approval_tier(basis.rules, basis.urgency, math.nextafter(limit, math.inf))
+    above = math.nextafter(limit, math.inf)
     return (
-        f"Above a p90 cost of ${limit:,.2f} (now ${p90:,.2f}) “{option.title}” would need the approval of {following} "
-        f"({basis.rules.clause('approvals')})."
+        f"Above a p90 cost of ${limit:,.2f} (now ${p90:,.2f}) “{option.title}” would need the approval of "
+        f"{basis.limits.tier(above)} ({_clause_at(basis, above)})."
     )

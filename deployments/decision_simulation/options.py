@@ -1,25 +1,42 @@
 """Which options of the catalogue fit a message, and how a simulated one is written down."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
+from typing import Literal
 
 from core.errors import ArtefactRefused
 from core.labels import ApprovalTier, Category, Trade, Urgency
-from core.request import Citation, Classification, Estimate, OptionId, ResolutionOption
+from core.request import Citation, Classification, Estimate, OptionId, PlanStep, ResolutionOption
 from core.rules import CataloguedOption, OptionTemplate, RuleBook
 from deployments.decision_simulation.policy import emergency_options
 
 MOST_OPTIONS = 5
 
 
+Source = Literal["llm", "catalog"]
+
+
 @dataclass(frozen=True)
 class Match:
-    """A catalogued option that fits a message."""
+    """An option that fits a message, of whatever source."""
 
     entry: CataloguedOption
     keywords: int
     """How many of its keywords the message holds."""
+    source: Source = "catalog"
+    citations: tuple[Citation, ...] = ()
+    """What it rests on; empty for the section that describes the entry."""
+    plan: tuple[PlanStep, ...] = ()
+    components: tuple[CataloguedOption, ...] = ()
+    """What each step of the plan is done by, in their order."""
+
+    @property
+    def parts(self) -> tuple[CataloguedOption, ...]:
+        """What is simulated: the components of a plan, else the option itself."""
+        return self.components or (self.entry,)
 
 
 @dataclass(frozen=True)
@@ -50,7 +67,9 @@ class Catalogue:
         }
         if missing := sorted(emergency_options(rules) - set(self._entries)):
             raise ArtefactRefused(f"No document describes the emergency option {', '.join(missing)}.")
-        self.median_effectiveness = median(entry.template.effectiveness for entry in rules.options)
+        self.median_effectiveness = median(
+            entry.template.effectiveness for entry in rules.options if entry.template.plan_step is None
+        )
 
     def get(self, option_id: str) -> CataloguedOption | None:
         """The entry with this id, or None."""
@@ -62,13 +81,13 @@ class Catalogue:
         Those with the most keywords in the message come first, then those for this very trade, then the narrower.
         An option with keywords of which the message holds none does not fit.
         """
-        matches = [
-            Match(entry, self._keywords_in(subject.text, entry.template))
-            for entry in self._by_category[subject.category]
-            if _suits(entry.template, subject)
-        ]
+        matches = [Match(entry, self._keywords_in(subject.text, entry.template)) for entry in self.suiting(subject)]
         fitting = [match for match in matches if match.keywords or not match.entry.template.keywords]
         return tuple(sorted(fitting, key=_preference)[:MOST_OPTIONS])
+
+    def suiting(self, subject: Subject) -> list[CataloguedOption]:
+        """Every option for messages of these labels, whatever their words."""
+        return [entry for entry in self._by_category[subject.category] if _suits(entry.template, subject)]
 
     def emergency_action(self, safety_rule: str | None, trade: Trade | None, category: Category) -> CataloguedOption:
         """What is done at once: by the safety rule, else the trade, else the category, else the default."""
@@ -81,6 +100,11 @@ class Catalogue:
         return sum(1 for pattern in self._patterns[template.option_id] if pattern.search(text))
 
 
+def holds_word(text: str, words: Iterable[str]) -> bool:
+    """Whether the text holds one of these words or word stems."""
+    return any(_pattern(word).search(text) for word in words)
+
+
 def leading_subject(message_text: str, labels: Classification, urgency: Urgency) -> Subject:
     """What the options address: the whole message, or the issue that gave the message its labels."""
     number = len(labels.issues)
@@ -90,7 +114,7 @@ def leading_subject(message_text: str, labels: Classification, urgency: Urgency)
     )
     if number < 2 or leading is None:
         return Subject(message_text, labels.category, labels.trade, urgency)
-    note = f" It addresses one of {number} issues: “{_shortened(leading.text, 80)}”."
+    note = f" It addresses one of {number} issues: “{shortened(leading.text, 80)}”."
     return Subject(leading.text, labels.category, leading.trade, urgency, note)
 
 
@@ -102,8 +126,11 @@ def write_option(
     impact: float,
     tier: ApprovalTier,
     note: str = "",
+    source: Source = "catalog",
+    citations: tuple[Citation, ...] = (),
+    plan: tuple[PlanStep, ...] = (),
 ) -> ResolutionOption:
-    """The option with what was simulated, citing the section that describes it."""
+    """The option with what was simulated, citing `citations`, or else the section that describes it."""
     template = entry.template
     return ResolutionOption(
         option_id=OptionId(template.option_id),
@@ -117,15 +144,22 @@ def write_option(
         resident_satisfaction_impact=impact,
         approval=tier,
         reasoning=template.reasoning + note,
-        source="catalog",
-        citations=(Citation(doc_id=entry.doc_id, section=template.section, quote=entry.quote),),
+        source=source,
+        citations=citations or (cite(entry),),
+        plan=plan,
     )
+
+
+def cite(entry: CataloguedOption) -> Citation:
+    """The first sentence of the section that describes it."""
+    return Citation(doc_id=entry.doc_id, section=entry.template.section, quote=entry.quote)
 
 
 def _suits(template: OptionTemplate, subject: Subject) -> bool:
     """Whether it may be offered for a message of these labels; its category was looked at before."""
     return (
         not template.emergency_only
+        and template.plan_step is None
         and subject.urgency in template.urgencies
         and (not template.trades or subject.trade in template.trades)
     )
@@ -138,12 +172,13 @@ def _preference(match: Match) -> tuple[int, bool, int, int, str]:
     return -match.keywords, not template.trades, len(template.trades), breadth, template.option_id
 
 
+@lru_cache(maxsize=4096)
 def _pattern(keyword: str) -> re.Pattern[str]:
     """Finds the keyword, or a word that begins with it, however its words are spaced."""
     return re.compile(r"\b" + r"\s+".join(map(re.escape, keyword.split())), re.IGNORECASE)
 
 
-def _shortened(text: str, characters: int) -> str:
+def shortened(text: str, characters: int) -> str:
     """The text's first words, as they stand."""
     if len(text) <= characters:
         return text

@@ -9,7 +9,7 @@ from typing import Literal
 
 from core.labels import ApprovalTier, Category, Intent, Status, Trade, Urgency
 from core.messages import PastRequest
-from core.request import Escalation, ResolutionOption, Risk
+from core.request import Escalation, Risk
 from core.rules import RuleBook
 
 NOT_A_PROBLEM = frozenset({Status.CANCELLED, Status.ANSWERED})
@@ -89,6 +89,13 @@ def similar_requests(
     )
 
 
+def is_recurring(similar: int, word: str | None, rules: RuleBook) -> bool:
+    """Whether so many similar requests, or fewer and a word for it, make a problem a recurring one."""
+    policy = rules.escalation
+    said_so = word is not None and similar >= policy.similar_requests_with_words
+    return similar >= policy.similar_requests or said_so
+
+
 def recurrence_word(text: str, rules: RuleBook) -> str | None:
     """The first of the policy's words for something that came back that the text holds."""
     match = _whole_words(rules.escalation.recurrence_words).search(text)
@@ -104,16 +111,6 @@ def _whole_words(words: tuple[str, ...]) -> re.Pattern[str]:
 def approval_tier(rules: RuleBook, urgency: Urgency, p90_cost_usd: float) -> ApprovalTier:
     """Whose agreement a cost needs; only the urgency and the simulated cost count."""
     return rules.approvals.limits[urgency].tier(p90_cost_usd)
-
-
-def approval_gates(rules: RuleBook, options: Sequence[ResolutionOption]) -> tuple[str, ...]:
-    """The options that need an approval, with the clause."""
-    return tuple(
-        f"Approval: {option.option_id} needs {option.approval} at a p90 cost of "
-        f"${option.estimated_cost_usd.p90:,.2f} [{rules.clause('approvals')}]"
-        for option in options
-        if option.approval.rank > 0
-    )
 
 
 def emergency_options(rules: RuleBook) -> frozenset[str]:
@@ -154,10 +151,10 @@ def _wants_a_person(facts: Facts, rules: RuleBook) -> Verdict | None:
 
 def _recurring(facts: Facts, rules: RuleBook) -> Verdict | None:
     policy, number = rules.escalation, len(facts.similar)
-    said_so = facts.recurrence_word is not None and number >= policy.similar_requests_with_words
-    if facts.intent is not Intent.SOLVE_PROBLEM or not (number >= policy.similar_requests or said_so):
+    if facts.intent is not Intent.SOLVE_PROBLEM or not is_recurring(number, facts.recurrence_word, rules):
         return None
     named = ", ".join(f"{past.request_id} of {past.created_at.date()}" for past in facts.similar) or "none recorded"
+    said_so = facts.recurrence_word is not None and number >= policy.similar_requests_with_words
     word = f" and the message says “{facts.recurrence_word}”" if said_so else ""
     reason = (
         f"A recurring problem: {number} similar in the last {policy.recurrence_window_days} days ({named}){word}. "
@@ -191,7 +188,7 @@ def _question(facts: Facts, rules: RuleBook) -> Verdict | None:
     if facts.answered:
         reason = "The question is answered from the knowledge base; there is nothing to be done."
         return Verdict(Status.ANSWERED, reason, rule, question=True)
-    reason = "The knowledge base holds no answer to this question; a person will answer."
+    reason = "The building's documents hold no sure answer to this question; a person will answer."
     return Verdict(Status.NEEDS_REVIEW, reason, rule, question=True)
 
 

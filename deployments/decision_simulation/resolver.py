@@ -13,18 +13,21 @@ import numpy as np
 from core.errors import AppError, Invalid
 from core.labels import Category, Intent, Urgency
 from core.messages import DecisionTrace, ItemFailure, Resolved, ResolveItem, Retrieved
+from core.ports.intelligence import LanguageModel, ProposedOption
 from core.request import Answer, Decision, FactorScores, ResolutionOption, Risk
 from core.rules import RuleBook
+from deployments.decision_simulation.case import Case, subject_of
 from deployments.decision_simulation.decision import decide
-from deployments.decision_simulation.engine import Case, DecisionEngine, Settled
-from deployments.decision_simulation.replay import record_inputs
+from deployments.decision_simulation.engine import DecisionEngine, Settled
+from deployments.decision_simulation.offers import OfferCounts, ask_for_drafts
+from deployments.decision_simulation.replay import as_recorded, record_inputs
 from deployments.decision_simulation.retrieval import Evidence, Retrieval
 from deployments.decision_simulation.sampling import METHOD
 from deployments.decision_simulation.waiting import TablesSource, WaitingTables
 
 LOG = logging.getLogger(__name__)
 
-REPLICATIONS = 512
+REPLICATIONS = 1024
 LEAST_REPLICATIONS, MOST_REPLICATIONS = 32, 20_000
 SEED_BITS = 63
 
@@ -50,6 +53,7 @@ class _Found:
     evidence: Evidence
     answer: Answer | None
     asked: bool
+    proposals: tuple[ProposedOption, ...] = ()
 
     @property
     def answered(self) -> bool | None:
@@ -60,13 +64,25 @@ class Resolver:
     """DecisionSimulation's work on lists of messages. `zone` names the buildings' time zone."""
 
     def __init__(
-        self, rules: RuleBook, retrieval: Retrieval, answerer: Answerer, waiting: TablesSource, zone: str = "UTC"
+        self,
+        rules: RuleBook,
+        retrieval: Retrieval,
+        answerer: Answerer,
+        waiting: TablesSource,
+        zone: str = "UTC",
+        drafter: LanguageModel | None = None,
     ) -> None:
+        """Without a `drafter`, options come from the catalogue alone."""
         self._retrieval = retrieval
         self._answerer = answerer
         self._waiting = waiting
         self._zone = zone
+        self._drafter = drafter
+        self.offer_counts = OfferCounts()
         self._engine = DecisionEngine(rules, ZoneInfo(zone))
+        for building_id in rules.overrides:
+            # Here and not with a building's first request, which would wait for it, or find that its rules are broken.
+            self._engine.house(building_id)
 
     async def resolve(self, items: Sequence[ResolveItem]) -> list[Resolved | ItemFailure]:
         """The result, or the failure, of each item in its place."""
@@ -103,9 +119,11 @@ class Resolver:
         category: Category,
         risk: Risk | None = None,
         weights: FactorScores | None = None,
+        building_id: str | None = None,
     ) -> Decision:
-        """A decision on given options; see `decision.decide`."""
-        return decide(self._engine.rules, self._engine.catalogue, options, urgency, category, risk, weights)
+        """A decision on given options by the rules of a building; see `decision.decide`."""
+        house = self._engine.house(building_id)
+        return decide(house.rules, house.catalogue, options, urgency, category, risk, weights, building_id)
 
     def _tables_for(self, item: ResolveItem, seed: int) -> WaitingTables:
         if not item.workload.open_by_crew:
@@ -115,9 +133,10 @@ class Resolver:
     async def _resolve(
         self, items: Sequence[ResolveItem], seeds: Sequence[int], tables: WaitingTables, replications: int
     ) -> list[Resolved | AppError]:
+        items = [as_recorded(item) for item in items]
         found = await self._find(items)
         cases = [
-            Case(item, seed, replications, tables.quantiles, known.answered, known.evidence.passages)
+            Case(item, seed, replications, tables.quantiles, known.answered, known.evidence.passages, known.proposals)
             for item, seed, known in zip(items, seeds, found, strict=True)
         ]
         settled = await asyncio.to_thread(self._engine.settle, cases)
@@ -128,9 +147,29 @@ class Resolver:
         """Evidence for every item and answers for the questions."""
         asking = [place for place, item in enumerate(items) if self._is_question(item)]
         evidence = await asyncio.to_thread(self._retrieval.look_up, items, asking)
-        answers = await asyncio.gather(*(self._ask(items[place], evidence[place]) for place in asking))
+        drafting = [place for place, item in enumerate(items) if place not in asking and self._may_draft(item)]
+        answers, drafts = await asyncio.gather(
+            asyncio.gather(*(self._ask(items[place], evidence[place]) for place in asking)),
+            asyncio.gather(*(self._draft(items[place], evidence[place]) for place in drafting)),
+        )
         answered = dict(zip(asking, answers, strict=True))
-        return [_Found(each, answered.get(place), place in answered) for place, each in enumerate(evidence)]
+        drafted = dict(zip(drafting, drafts, strict=True))
+        return [
+            _Found(each, answered.get(place), place in answered, drafted.get(place, ()))
+            for place, each in enumerate(evidence)
+        ]
+
+    def _may_draft(self, item: ResolveItem) -> bool:
+        """Only where the catalogue has but general options; what a person decides anyway waits for no model."""
+        if self._drafter is None or self._engine.verdict(item).rule:
+            return False
+        return not any(match.keywords for match in self._engine.house(item.building_id).pick(subject_of(item)))
+
+    async def _draft(self, item: ResolveItem, evidence: Evidence) -> tuple[ProposedOption, ...]:
+        if self._drafter is None:
+            return ()
+        catalogue = self._engine.house(item.building_id).catalogue
+        return await ask_for_drafts(self._drafter, item, subject_of(item), evidence.passages, catalogue)
 
     def _is_question(self, item: ResolveItem) -> bool:
         return item.classification.intent is Intent.ANSWER_QUESTION and self._engine.verdict(item).question
@@ -150,12 +189,15 @@ class Resolver:
     ) -> Resolved | AppError:
         if isinstance(settled, AppError):
             return settled
+        self.offer_counts.add(settled.report)
         return Resolved(
             status=settled.verdict.status,
             options=settled.options,
             decision=settled.decision,
             answer=found.answer,
             act_now=settled.act_now,
+            carry_out=settled.carry_out,
+            document_by=settled.document_by,
             sla=settled.sla,
             retrieved=case.passages,
             trace=self._trace(case, settled, found.evidence.vector, tables),
@@ -164,7 +206,7 @@ class Resolver:
     def _trace(self, case: Case, settled: Settled, vector: bytes, tables: WaitingTables) -> DecisionTrace:
         rules = self._engine.rules
         return DecisionTrace(
-            inputs=record_inputs(case.item, vector, case.answered, self._zone),
+            inputs=record_inputs(case, vector, self._zone),
             seed=case.seed,
             replications=case.replications,
             method=METHOD,
@@ -179,6 +221,7 @@ class Resolver:
             workforce_version=tables.version,
             waiting_hours=dict(settled.waiting_hours),
             gates=settled.gates,
+            document_versions=dict(settled.document_versions),
         )
 
 

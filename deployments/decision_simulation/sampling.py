@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from core.estate import Part, Triangle
 from core.labels import ActionKind, Urgency
-from core.rules import ApprovalLimits, OptionTemplate, Triangle
+from core.rules import ApprovalLimits, OptionTemplate
 from deployments.decision_simulation.duty import DutyClock
+from deployments.decision_simulation.parts import part_hours, part_number
 from deployments.decision_simulation.triangular import Floats, corners, triangular_quantiles
 
-METHOD = "waiting-time tables, Latin hypercube sampling, common random numbers"
+METHOD = "waiting-time tables, Latin hypercube of a shifted Richtmyer sequence, common random numbers"
 COST_FOLLOWS_WORK = 0.7
 """Share of replications in which cost has the same quantile as hands-on time: their rank correlation."""
 ON_SITE = frozenset({ActionKind.DISPATCH_WORK_ORDER, ActionKind.ALERT_ON_CALL})
@@ -18,6 +22,9 @@ ON_SITE = frozenset({ActionKind.DISPATCH_WORK_ORDER, ActionKind.ALERT_ON_CALL})
 NO_TIME = Triangle(low=0, mode=0, high=0)
 _WAIT, _LEAD, _TRAVEL, _WORK, _COST, _COST_OWN, _APPROVAL = range(7)
 DRAWS = 7
+PRIMES = tuple(n for n in range(2, 312) if all(n % divisor for divisor in range(2, int(n**0.5) + 1)))
+APPROVAL_LEVELS = (0.1, 0.5, 0.9)
+HOUR_DECIMALS = 4
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Job:
     template: OptionTemplate
     travel_hours: Triangle
     clock: DutyClock
-    """The crew's hours for this urgency."""
+    """The hours of the crew or vendor for this urgency."""
     waits: Floats
     """Quantiles (k,) of the wait, in hours of `clock`."""
     begin: float
@@ -39,6 +46,10 @@ class Job:
     office_clock: DutyClock
     office_waits: Floats
     """As `waits`, for the office: who approves is found there."""
+    parts: tuple[Part, ...] = ()
+    """Those that the template names."""
+    later_waits: tuple[tuple[float, Floats], ...] = ()
+    """As `waits`, at later hours in ascending order: what it waits for an approval, the queue goes on without it."""
 
 
 @dataclass(frozen=True)
@@ -51,34 +62,72 @@ class Samples:
     """From now until done, ascending."""
 
 
-def uniform_block(seed: int, replications: int) -> Floats:
-    """Uniforms (7, replications) in [0, 1): each row spread evenly over the interval, in an order of its own.
+@dataclass(frozen=True)
+class UniformBlock:
+    """The random numbers of one request, which all of its options share."""
 
-    Source: McKay, Beckman and Conover, Technometrics 21 (1979), Latin hypercube sampling.
+    seed: int
+    rows: Floats
+    """(7, replications) in [0, 1), one row for each thing that every option has."""
+
+    def of_part(self, part_id: str) -> Floats:
+        """The part's row (replications,): by its name alone, so that options that share a part share its fate."""
+        number = part_number(part_id)
+        column = DRAWS + number % (len(PRIMES) - DRAWS)
+        return _spread(np.random.default_rng((self.seed, number)), range(column, column + 1), self.rows.shape[1])[0]
+
+
+def uniform_block(seed: int, replications: int) -> UniformBlock:
+    """The random numbers of one request."""
+    return UniformBlock(seed, _spread(np.random.default_rng(seed), range(DRAWS), replications))
+
+
+def _spread(rng: np.random.Generator, columns: range, replications: int) -> Floats:
+    """Uniforms (columns, replications) in [0, 1): each row spread evenly, and the rows together over the whole cube.
+
+    The strata of a Latin hypercube (McKay, Beckman and Conover, Technometrics 21, 1979) are taken in the order of
+    Richtmyer's sequence, the multiples of the roots of primes (1951), shifted at random (Cranley and Patterson, SIAM
+    Journal on Numerical Analysis 13, 1976). The error of a distribution function is about half of that of independent
+    orders.
     """
-    rng = np.random.default_rng(seed)
-    places = rng.permuted(np.tile(np.arange(replications, dtype=np.float64), (DRAWS, 1)), axis=1)
-    return (places + rng.random((DRAWS, replications))) / replications
+    shifts = rng.integers(0, replications, (len(columns), 1))
+    places = (_orders(columns, replications) + shifts) % replications
+    return (places + rng.random(places.shape)) / replications
 
 
-def sample_completion(jobs: Sequence[Job], blocks: Sequence[Floats]) -> list[Samples]:
+@lru_cache(maxsize=64)
+def _orders(columns: range, replications: int) -> NDArray[np.int64]:
+    multiples = np.arange(1, replications + 1) * np.sqrt(np.array([PRIMES[column] for column in columns]))[:, None]
+    return (multiples % 1.0).argsort(axis=1).argsort(axis=1)
+
+
+def approval_hours(office_clock: DutyClock, office_waits: Floats, begin: float) -> tuple[float, ...]:
+    """Hours at which an approval that is asked for at `begin` may come: those to know the later waits at, ascending."""
+    asked = float(office_clock.worked(np.array([begin]))[0])
+    hours = office_clock.begin_after(asked + np.quantile(office_waits, APPROVAL_LEVELS)).round(HOUR_DECIMALS).tolist()
+    return tuple(sorted({hour for hour in hours if hour > begin}))
+
+
+def sample_completion(jobs: Sequence[Job], blocks: Sequence[UniformBlock]) -> list[Samples]:
     """Cost and hours until done of every job; `blocks` holds one uniform block for each request.
 
-    Done is when, on the crew's clock, travel and work are over after: the approval that the cost's 90th percentile
-    needs (a task for the office), the wait for a technician, and the lead time. Emergencies wait for no approval.
+    Done is when, on the clock of the crew or vendor, travel and work are over after: the approval that the cost's 90th
+    percentile needs (a task for the office), the wait for a technician, the lead time, and the slowest missing part.
+    Emergencies wait for no approval.
     """
     if not jobs:
         return []
-    uniforms = np.stack([blocks[job.request] for job in jobs])
+    uniforms = np.stack([blocks[job.request].rows for job in jobs])
     shapes = [job.template for job in jobs]
     own_cost = uniforms[:, _COST] >= COST_FOLLOWS_WORK
     cost_uniforms = np.where(own_cost, uniforms[:, _COST_OWN], uniforms[:, _WORK])
     costs = np.sort(triangular_quantiles(corners([one.cost_usd for one in shapes]), cost_uniforms), axis=1)
     lead = triangular_quantiles(corners([one.lead_hours for one in shapes]), uniforms[:, _LEAD])
+    lead += _parts_hours(jobs, blocks)
     busy = triangular_quantiles(corners([one.work_hours for one in shapes]), uniforms[:, _WORK])
     travels = [job.travel_hours if job.template.action in ON_SITE else NO_TIME for job in jobs]
     busy += triangular_quantiles(corners(travels), uniforms[:, _TRAVEL])
-    taken_on: dict[tuple[int, int, int, bool], Floats] = {}
+    taken_on: dict[tuple[int, ...], Floats] = {}
     begun = lead + np.stack([_taken_on(job, costs[i], uniforms[i], taken_on) for i, job in enumerate(jobs)])
     hours = np.maximum(_end(jobs, begun, busy), begun) - np.array([[job.begin] for job in jobs])
     hours.sort(axis=1)
@@ -93,21 +142,45 @@ def quantile(ascending: Floats, level: float) -> float:
     return float(ascending[low] + (ascending[high] - ascending[low]) * (place - low))
 
 
-def _taken_on(job: Job, costs: Floats, uniforms: Floats, known: dict[tuple[int, int, int, bool], Floats]) -> Floats:
+def _parts_hours(jobs: Sequence[Job], blocks: Sequence[UniformBlock]) -> Floats:
+    """How long each job waits for its slowest missing part: (jobs, replications)."""
+    hours = np.zeros((len(jobs), blocks[jobs[0].request].rows.shape[1]))
+    known: dict[tuple[int, str], Floats] = {}
+    for row, job in zip(hours, jobs, strict=True):
+        for part in job.parts:
+            key = (job.request, part.part_id)
+            if key not in known:
+                known[key] = part_hours(part, blocks[job.request].of_part(part.part_id))
+            np.maximum(row, known[key], out=row)
+    return hours
+
+
+def _taken_on(job: Job, costs: Floats, uniforms: Floats, known: dict[tuple[int, ...], Floats]) -> Floats:
     """When a technician is free for it; options of a request that wait for the same have the same array in `known`."""
     approval = job.urgency is not Urgency.EMERGENCY and job.limits.tier(quantile(costs, 0.9)).rank > 0
-    key = (job.request, id(job.clock), id(job.waits), approval)
+    key = (job.request, id(job.clock), approval, *(id(each) for each in (job.waits, *(w for _, w in job.later_waits))))
     if key not in known:
         reported = np.full(uniforms.shape[1], job.begin)
         if approval:
-            reported = _after_wait(job.office_clock, job.office_waits, reported, uniforms[_APPROVAL])
-        known[key] = _after_wait(job.clock, job.waits, reported, uniforms[_WAIT])
+            asked = job.office_clock.worked(reported)
+            reported = job.office_clock.begin_after(asked + _drawn(job.office_waits, uniforms[_APPROVAL]))
+        joined = job.clock.worked(reported)
+        known[key] = job.clock.begin_after(joined + _waited(job, joined, uniforms[_WAIT]))
     return known[key]
 
 
-def _after_wait(clock: DutyClock, waits: Floats, hours: Floats, uniforms: Floats) -> Floats:
-    waited = waits[(uniforms * waits.size).astype(np.intp)]
-    return clock.begin_after(clock.worked(hours) + waited)
+def _waited(job: Job, joined: Floats, uniforms: Floats) -> Floats:
+    """The wait of a job that joins the queue at these hours of its clock, interpolated between the hours known."""
+    waited, known_at = _drawn(job.waits, uniforms), float(job.clock.worked(np.array([job.begin]))[0])
+    for hour, waits in job.later_waits:
+        at = float(job.clock.worked(np.array([hour]))[0])
+        share = np.clip((joined - known_at) / (at - known_at), 0.0, 1.0) if at > known_at else joined >= at
+        waited, known_at = waited + share * (_drawn(waits, uniforms) - waited), at
+    return waited
+
+
+def _drawn(quantiles: Floats, uniforms: Floats) -> Floats:
+    return quantiles[(uniforms * quantiles.size).astype(np.intp)]
 
 
 def _end(jobs: Sequence[Job], begun: Floats, busy: Floats) -> Floats:

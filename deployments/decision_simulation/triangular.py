@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.rules import Triangle
+from core.estate import Triangle
 
 Floats = NDArray[np.float64]
 

@@ -97,6 +97,7 @@ class Analysis:
             question.category,
             risk_of(question.risk),
             question.weights,
+            question.building_id,
         )
 
     async def retrieve(self, question: RetrievalQuestion) -> RetrievalAnswer:

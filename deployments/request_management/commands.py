@@ -19,6 +19,7 @@ def option_command(record: RequestRecord, option: ResolutionOption, requested_by
     """Carry out a selected option and tell the resident."""
     request = record.request
     urgency = request.classification.urgency if request.classification else Urgency.MEDIUM
+    chosen = " We chose it for you; you can cancel it until it is done." if requested_by == POLICY else ""
     return _command(
         record,
         "opt",
@@ -27,7 +28,9 @@ def option_command(record: RequestRecord, option: ResolutionOption, requested_by
         (
             _job(request, option),
             _tell_resident(
-                request, "We are on it", f"{option.title}: this is under way. You can follow it in your request."
+                request,
+                "We are on it",
+                f"{option.title}: this is under way. You can follow it in your request.{chosen}",
             ),
         ),
         option.option_id,
@@ -72,6 +75,13 @@ def unjudged_alert(record: RequestRecord, failure: ItemFailure) -> ExecutionComm
             _tell_resident(request, "Help is on its way", advice),
         ),
     )
+
+
+def recall_notice(record: RequestRecord, requested_by: str) -> ExecutionCommand:
+    """Tell staff to stop the work that policy had ordered."""
+    request = record.request
+    body = f"Request {request.request_id} was cancelled by {requested_by}; please stop its work if it has begun."
+    return _command(record, "rec", Urgency.MEDIUM, requested_by, (_tell_staff(request, body),))
 
 
 def emergency_alert(record: RequestRecord, requested_by: str) -> ExecutionCommand:

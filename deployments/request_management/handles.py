@@ -33,6 +33,7 @@ from core.ports.execution import DeliveredNotification
 from core.ports.page import Page
 from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk
 from core.settings import Settings
+from core.what_if import WhatIfOrder, WhatIfRun
 from deployments.request_management.gathering import Gathered
 
 T = TypeVar("T")
@@ -88,10 +89,13 @@ class DecisionSimulationHandle:
         self._handle = handle
         self._timeout_s = settings.resolve_timeout_s
         self._gathered = Gathered(self._resolve)
+        # A question in the same call may wait for a language model; an emergency must not wait with it.
+        self._emergencies = Gathered(self._resolve)
 
     async def resolve(self, item: ResolveItem) -> Resolved | ItemFailure:
         """One assessed message."""
-        return await self._gathered(item)
+        lane = self._emergencies if item.classification.emergency else self._gathered
+        return await lane(item)
 
     async def _resolve(self, items: list[ResolveItem]) -> list[Resolved | ItemFailure]:
         return await ask(self._handle.resolve.remote(items), self._timeout_s)
@@ -107,9 +111,11 @@ class DecisionSimulationHandle:
         category: Category,
         risk: Risk | None,
         weights: FactorScores | None,
+        building_id: str | None = None,
     ) -> Decision:
         """Choose among given options."""
-        return await ask(self._handle.decide.remote(options, urgency, category, risk, weights), self._timeout_s)
+        call = self._handle.decide.remote(options, urgency, category, risk, weights, building_id)
+        return await ask(call, self._timeout_s)
 
     async def retrieve(self, query: RetrieveQuery) -> tuple[Retrieved, ...]:
         """Passages of the knowledge base."""
@@ -126,6 +132,22 @@ class DecisionSimulationHandle:
     async def required_tier(self, urgency: Urgency, cost_usd: float) -> ApprovalTier:
         """Whose agreement a cost needs."""
         return await ask(self._handle.required_tier.remote(urgency, cost_usd), LOOKUP_TIMEOUT_S)
+
+    async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:
+        """Begin a run."""
+        return await ask(self._handle.start_what_if.remote(run_id, order), self._timeout_s)
+
+    async def what_if(self, run_id: str) -> WhatIfRun:
+        """How a run stands."""
+        return await ask(self._handle.what_if.remote(run_id), LOOKUP_TIMEOUT_S)
+
+    async def what_ifs(self) -> tuple[WhatIfRun, ...]:
+        """All runs."""
+        return await ask(self._handle.what_ifs.remote(), LOOKUP_TIMEOUT_S)
+
+    async def cancel_what_if(self, run_id: str) -> WhatIfRun:
+        """End a run."""
+        return await ask(self._handle.cancel_what_if.remote(run_id), LOOKUP_TIMEOUT_S)
 
     async def health(self) -> ServiceHealth:
         """How the service is."""

@@ -6,6 +6,7 @@ Each returns a `Change` or raises an error of `core.errors`; nothing here reads 
 from collections.abc import Sequence
 from datetime import datetime
 
+from core.contract import rfc3339
 from core.errors import Forbidden, UnknownOption, WrongState
 from core.labels import ApprovalTier, Category, ExecutionStatus, Intent, Status, Urgency
 from core.messages import ExecutionCommand, ItemFailure, Resolved
@@ -22,9 +23,11 @@ from core.request import (
 from core.status import ENDED, require_legal
 from deployments.request_management.change import SYSTEM, Change, Draft, end_work, quoted, require_status
 from deployments.request_management.commands import (
+    POLICY,
     commands_for_decision,
     emergency_alert,
     option_command,
+    recall_notice,
     review_alert,
     unjudged_alert,
 )
@@ -70,16 +73,32 @@ def apply_decision(
     acting = resolved.act_now is not None
     if acting:
         option = _require_option(record, resolved.options, str(resolved.act_now))
-        draft.set(selected_option_id=option.option_id, approval=Approval(required=ApprovalTier.NONE))
-        draft.tell(
-            "emergency_action",
-            f"Policy starts this at once: {option.title}.",
-            option_id=option.option_id,
-            rule=decision.escalation.rule if decision.escalation else None,
-        )
+        _act_at_once(draft, option, resolved)
     draft.send(commands_for_decision(record, classification, resolved))
     _queue_execution(draft)
     return draft.done()
+
+
+def _act_at_once(draft: Draft, option: ResolutionOption, resolved: Resolved) -> None:
+    """Policy agrees to the emergency action in advance; the tier that its cost needs agrees afterwards."""
+    escalation, required = resolved.decision.escalation, option.approval
+    in_advance = {"granted_by": POLICY, "at": draft.at} if required.rank else {}
+    approval = Approval(required=required).model_copy(update=in_advance)
+    draft.set(selected_option_id=option.option_id, approval=approval)
+    draft.tell(
+        "emergency_action",
+        f"Policy starts this at once: {option.title}.",
+        option_id=option.option_id,
+        rule=escalation.rule if escalation else None,
+    )
+    if resolved.document_by is not None:
+        whose = f" and agreed to by the {required}" if required.rank else ""
+        draft.tell(
+            "documentation_due",
+            f"What was done is to be documented{whose} by {resolved.document_by:%Y-%m-%d %H:%M} UTC.",
+            due_at=rfc3339(resolved.document_by),
+            approval=str(required),
+        )
 
 
 def _decision_sentence(resolved: Resolved) -> str:
@@ -87,6 +106,8 @@ def _decision_sentence(resolved: Resolved) -> str:
         return resolved.decision.escalation.reason
     if resolved.status is Status.ANSWERED:
         return "The question was answered from the building's documents."
+    if resolved.status is Status.NEEDS_REVIEW and resolved.trace.inputs.get("answered") is False:
+        return "I don't know: the building's documents hold no sure answer. A person will answer you."
     if resolved.status is Status.NEEDS_REVIEW:
         return "A person will look at it."
     return f"{len(resolved.options)} options are ready to choose from."
@@ -108,13 +129,17 @@ def give_to_person(record: RequestRecord, failure: ItemFailure, now: datetime) -
     return draft.done()
 
 
-def select_option(record: RequestRecord, option_id: str, actor: str, now: datetime) -> Change:
-    """Choose an option; it is approved at once, or waits for whoever must agree."""
+def select_option(
+    record: RequestRecord, option_id: str, actor: str, now: datetime, reason: str | None = None
+) -> Change:
+    """Choose an option; it is approved at once, or waits for whoever must agree. `reason` says why policy chose it."""
     require_status(record, Status.AWAITING_SELECTION)
     option = _require_option(record, record.request.options, option_id)
     draft = Draft(record, now, actor)
     draft.set(selected_option_id=option.option_id, approval=Approval(required=option.approval))
-    draft.tell("option_selected", f"Chosen: {option.title}.", option_id=option.option_id)
+    draft.record_fields["selected_by"] = actor
+    why = f" {reason}" if reason else ""
+    draft.tell("option_selected", f"Chosen: {option.title}.{why}", option_id=option.option_id)
     if option.approval is ApprovalTier.NONE:
         _approve(draft, option, "No approval is needed at this cost.")
     else:
@@ -124,15 +149,25 @@ def select_option(record: RequestRecord, option_id: str, actor: str, now: dateti
 
 
 def approve(record: RequestRecord, actor: str, authority: ApprovalTier, comment: str | None, now: datetime) -> Change:
-    """Agree to the selected option's cost; `authority` is the highest tier that the actor may stand for."""
-    require_status(record, Status.AWAITING_APPROVAL)
+    """Agree to the selected option's cost; `authority` is the highest tier that the actor may stand for.
+
+    What an emergency started at once is agreed to afterwards, and its status stays as it is.
+    """
     approval, option = record.request.approval, _selected(record)
+    afterwards = approval is not None and approval.granted_by == POLICY
+    if not afterwards:
+        require_status(record, Status.AWAITING_APPROVAL)
     if approval is None or option is None:
         raise WrongState("No option is selected.")
     if approval.required.rank > authority.rank:
         raise ApprovalLimitExceeded(f"This cost needs the {approval.required}; your limit is the {authority} tier.")
     draft = Draft(record, now, actor)
-    draft.set(approval=approval.model_copy(update={"granted_by": actor, "at": now}), needs_attention=False)
+    granted = approval.model_copy(update={"granted_by": actor, "at": now})
+    if afterwards:
+        draft.set(approval=granted)
+        draft.tell("approved_afterwards", f"The emergency action was documented and agreed to.{quoted(comment)}")
+        return draft.done()
+    draft.set(approval=granted, needs_attention=False)
     _approve(draft, option, f"The cost was agreed to.{quoted(comment)}")
     return draft.done()
 
@@ -148,6 +183,7 @@ def reject(record: RequestRecord, actor: str, comment: str | None, now: datetime
     require_status(record, Status.AWAITING_APPROVAL)
     draft = Draft(record, now, actor)
     draft.set(selected_option_id=None, approval=None, needs_attention=False)
+    draft.record_fields["selected_by"] = None
     draft.move(Status.AWAITING_SELECTION, f"The cost was not agreed to; please choose again.{quoted(comment)}")
     return draft.done()
 
@@ -183,10 +219,38 @@ def reopen(record: RequestRecord, actor: str, comment: str | None, now: datetime
 
 
 def cancel(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
-    """It is no longer wanted."""
+    """It is no longer wanted.
+
+    A selection can't be taken back once work was ordered, but for one that policy made in the resident's place: that
+    can be cancelled until the work is done, and staff are told to stop it.
+    """
+    if record.selected_by == POLICY and record.request.status in RECALLABLE:
+        return _recall(record, actor, comment, now)
     draft = Draft(record, now, actor)
     draft.move(Status.CANCELLED, f"Cancelled.{quoted(comment)}")
     draft.set(needs_attention=False)
+    return draft.done()
+
+
+RECALLABLE = frozenset({Status.AWAITING_APPROVAL, Status.APPROVED, Status.IN_PROGRESS})
+"""Where a selection that policy made in the resident's place may still be cancelled."""
+
+
+def _recall(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:
+    """The status machine has no such arrow: it is for what people selected."""
+    selected, before = record.request.selected_option_id, record.request.status
+    kept = tuple(command for command in record.outbox if command.option_id != selected)
+    draft = Draft(record.model_copy(update={"outbox": kept}), now, actor)
+    draft.record_fields["outbox"] = kept
+    draft.set(status=Status.CANCELLED, needs_attention=False)
+    draft.tell(
+        "status_changed",
+        f"Cancelled; policy had selected it in the resident's place.{quoted(comment)}",
+        **{"from": str(before), "to": str(Status.CANCELLED)},
+    )
+    if before is not Status.AWAITING_APPROVAL:
+        # What the queue holds already can't be taken out of it.
+        draft.send((recall_notice(draft.record, actor),))
     return draft.done()
 
 
@@ -250,6 +314,7 @@ def _set_status(draft: Draft, status: Status, comment: str | None) -> None:
         if not request.options:
             raise WrongState("There are no options to choose from.")
         draft.set(selected_option_id=None, approval=None)
+        draft.record_fields["selected_by"] = None
     message = f"Set by staff.{quoted(comment)}"
     if status is Status.RESOLVED:
         end_work(draft, comment or "Resolved by staff.")

@@ -20,6 +20,7 @@ from core.messages import (
 from core.ports.execution import DeliveredNotification
 from core.ports.page import Page
 from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk
+from core.what_if import WhatIfOrder, WhatIfRun
 
 
 class AIProcessing(Protocol):
@@ -52,6 +53,7 @@ class DecisionSimulation(Protocol):
         category: Category,
         risk: Risk | None,
         weights: FactorScores | None,
+        building_id: str | None = None,
     ) -> Decision:
         """Score and choose among given options. Raises `Invalid`."""
         ...
@@ -70,6 +72,22 @@ class DecisionSimulation(Protocol):
 
     async def required_tier(self, urgency: Urgency, cost_usd: float) -> ApprovalTier:
         """Whose agreement a cost needs."""
+        ...
+
+    async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:
+        """Begin a run, or find the one of this id. Raises `Invalid` for an illegal change, `Overloaded`."""
+        ...
+
+    async def what_if(self, run_id: str) -> WhatIfRun:
+        """How a run stands. Raises `NotFound`."""
+        ...
+
+    async def what_ifs(self) -> tuple[WhatIfRun, ...]:
+        """All runs that are remembered, newest first, without their results."""
+        ...
+
+    async def cancel_what_if(self, run_id: str) -> WhatIfRun:
+        """End a run. Raises `NotFound`, `WrongState` where it has ended."""
         ...
 
     async def health(self) -> ServiceHealth:

@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from core.correlation import detached_context, set_correlation
 from core.errors import AppError, Unavailable, VersionConflict
-from core.labels import Status
+from core.labels import Category, Status
 from core.messages import (
     AssessItem,
     Assessment,
@@ -15,16 +16,18 @@ from core.messages import (
     BuildingFacts,
     ItemFailure,
     PastRequest,
+    Resolved,
     ResolveItem,
     Workload,
 )
 from core.ports.store import RequestStore
 from core.record import NextAction, RequestRecord
-from core.request import RequestId
+from core.request import BuildingId, RequestId
 from core.settings import Settings
 from deployments.request_management import lifecycle
 from deployments.request_management.change import Change
 from deployments.request_management.cohort import cohort_of
+from deployments.request_management.commands import POLICY
 from deployments.request_management.dispatch import Dispatcher
 from deployments.request_management.peers import AIProcessing, DecisionSimulation
 
@@ -32,6 +35,8 @@ log = logging.getLogger(__name__)
 
 HISTORY_DAYS = 180
 WORKLOAD_SECONDS = 5.0
+AUTONOMY = "Autonomy:"
+"""How the trace's line begins that says why policy selects."""
 
 
 class Pipeline:
@@ -55,6 +60,7 @@ class Pipeline:
         self._decision = decision
         self._dispatcher = dispatcher
         self._clock = clock
+        self._zone = ZoneInfo(settings.time_zone)
         self._running: dict[RequestId, asyncio.Task[RequestRecord]] = {}
         self._workload: tuple[datetime, Workload] | None = None
         self._backlog: tuple[datetime, Backlog] | None = None
@@ -112,14 +118,29 @@ class Pipeline:
         if isinstance(assessment, ItemFailure):
             return await self._give_to_person(record, assessment)
         resolved = await self._decision.resolve(
-            _resolve_item(record, assessment, history, await self._current_workload())
+            _resolve_item(record, assessment, history, await self._current_workload(), await self._spent(record))
         )
         if isinstance(resolved, ItemFailure):
             labels = assessment.classification
             known = {"safety_rule": labels.safety_rule, "safety_advice": labels.safety_advice}
             return await self._give_to_person(record, resolved.model_copy(update=known))
         change = lifecycle.apply_decision(record, assessment.classification, assessment.risk, resolved, self._clock())
-        return await self._store_change(record, change)
+        stored = await self._store_change(record, change)
+        return stored if resolved.carry_out is None else await self._carry_out(stored, resolved)
+
+    async def _carry_out(self, record: RequestRecord, resolved: Resolved) -> RequestRecord:
+        """Select in the resident's place, as the resident would; where this fails, the resident still can."""
+        line = next((gate for gate in resolved.trace.gates if gate.startswith(AUTONOMY)), None)
+        selected = lifecycle.select_option(record, str(resolved.carry_out), POLICY, self._clock(), reason=line)
+        return await self._store_change(record, selected)
+
+    async def _spent(self, record: RequestRecord) -> dict[Category, float]:
+        """What the building has spent since the month began there."""
+        now = self._clock()
+        local = now.astimezone(self._zone)
+        month = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        building: BuildingId = record.request.building_id
+        return await self._store.spent(building, since=month, before=now)
 
     async def _give_to_person(self, record: RequestRecord, failure: ItemFailure) -> RequestRecord:
         return await self._store_change(record, lifecycle.give_to_person(record, failure, self._clock()))
@@ -174,7 +195,11 @@ def _assess_item(
 
 
 def _resolve_item(
-    record: RequestRecord, assessment: Assessment, history: tuple[PastRequest, ...], workload: Workload
+    record: RequestRecord,
+    assessment: Assessment,
+    history: tuple[PastRequest, ...],
+    workload: Workload,
+    spent_usd: dict[Category, float],
 ) -> ResolveItem:
     request = record.request
     return ResolveItem(
@@ -186,4 +211,6 @@ def _resolve_item(
         risk=assessment.risk,
         history=history,
         workload=workload,
+        entry_consent=request.preferences.allow_entry_when_absent if request.preferences else None,
+        spent_usd=spent_usd,
     )

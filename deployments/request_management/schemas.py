@@ -238,6 +238,8 @@ class DecisionQuestion(Contract):
     options: tuple[OptionInput, ...] = Field(min_length=1, max_length=20)
     urgency: Urgency
     category: Category
+    building_id: Identifier | None = None
+    """Whose rules hold; left out, or where no document lists it, the general ones."""
     risk: Risk | Probability | None = None
     weights: FactorScores | None = None
 

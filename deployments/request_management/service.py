@@ -21,6 +21,7 @@ from deployments.request_management.peers import AIProcessing, DecisionSimulatio
 from deployments.request_management.pipeline import Pipeline
 from deployments.request_management.requests import Requests
 from deployments.request_management.schemas import Health
+from deployments.request_management.what_if import WhatIf
 
 HEALTH_TIMEOUT_S = 3.0
 
@@ -58,6 +59,7 @@ class RequestManagementService:
         self.intake = Intake(settings, store, pipeline, clock)
         self.requests = Requests(store, decision, dispatcher, clock)
         self.analysis = Analysis(ai, decision, clock)
+        self.what_if = WhatIf(store, decision, clock)
         self.operations = Operations(store, decision, execution, clock)
         self.sweeper = Sweeper(settings, store, pipeline, dispatcher, clock)
         self._outcomes = OutcomeConsumer(store, outcomes, clock)

@@ -4,15 +4,25 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from adapters.embedder_onnx import OnnxEmbedder
+from adapters.knowledge_files import ARTEFACT as KNOWLEDGE
+from adapters.knowledge_files import read_rules
 from core.settings import Settings, load_settings
+from kb.evaluate_retrieval import RetrievalFigures, compare_retrieval
+from kb.queries import read_queries
+from models.corpus_reader import read_corpus, split
 from models.report import other_sections, service_sections, text_sections
+from models.report.decisions import DecisionEvaluation, decision_section, evaluate_decisions
 from models.report.document import Block, Heading, Paragraph, Table
 from models.report.knowledge import KnowledgeEvaluation, evaluate_knowledge
 from models.report.rendering import render_html, render_markdown
+from models.report.retrieval import retrieval, retrieval_targets
+from models.report.simulation import SimulationEvaluation, evaluate_simulation, simulation, simulation_targets
 from models.report.targets import Target, targets
 from models.text.evaluate import TextEvaluation
 from models.text.evaluate import evaluate as evaluate_text
@@ -32,8 +42,41 @@ def evaluate_risk(settings: Settings) -> Mapping[str, Any]:
     return evaluate(model, ceilings=read_ceilings())
 
 
-def compose(text: TextEvaluation, risk: Mapping[str, Any], knowledge: KnowledgeEvaluation, folder: Path) -> list[Block]:
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that was measured."""
+
+    text: TextEvaluation
+    risk: Mapping[str, Any]
+    knowledge: KnowledgeEvaluation
+    retrieval: Sequence[RetrievalFigures]
+    decisions: DecisionEvaluation
+    simulation: SimulationEvaluation
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What was aimed at, and what was found."""
+        return (*targets(self.text), *retrieval_targets(self.retrieval), *simulation_targets(self.simulation))
+
+
+def evaluate(settings: Settings) -> Evaluation:
+    """Measure everything. Raises `ArtefactRefused`."""
+    text = evaluate_text(settings, _say)
+    _say("  the risk model ...")
+    risk = evaluate_risk(settings)
+    _say("  the knowledge base ...")
+    knowledge = evaluate_knowledge(settings)
+    embedder = OnnxEmbedder(settings.artefacts_dir / "embedder")
+    retrieved = compare_retrieval(settings.artefacts_dir / KNOWLEDGE, embedder, read_queries())
+    rules = read_rules(settings.artefacts_dir / KNOWLEDGE)
+    _say("  the decisions ...")
+    decisions = evaluate_decisions(rules, split(read_corpus()).test, settings.time_zone)
+    return Evaluation(text, risk, knowledge, retrieved, decisions, evaluate_simulation(rules, _say))
+
+
+def compose(found: Evaluation, folder: Path) -> list[Block]:
     """The whole report; its pictures are drawn into `folder`."""
+    text, risk, knowledge = found.text, found.risk, found.knowledge
     return [
         Heading(1, TITLE),
         Paragraph(
@@ -42,7 +85,7 @@ def compose(text: TextEvaluation, risk: Mapping[str, Any], knowledge: KnowledgeE
             "is not good for, is on its card: `models/text/CARD.md`, `models/risk/CARD.md`, `models/embedder.CARD.md`."
         ),
         Heading(2, "Targets"),
-        Table(COLUMNS, [target.cells() for target in targets(text)]),
+        Table(COLUMNS, [target.cells() for target in found.targets]),
         *text_sections.judged_on(text),
         *text_sections.choice(text, folder),
         *text_sections.labels(text, folder),
@@ -56,7 +99,10 @@ def compose(text: TextEvaluation, risk: Mapping[str, Any], knowledge: KnowledgeE
         *service_sections.masking(text),
         *service_sections.speed(text),
         *other_sections.risk(risk, folder),
+        *retrieval(found.retrieval),
         *other_sections.knowledge(knowledge),
+        *simulation(found.simulation),
+        *decision_section(found.decisions),
         *service_sections.corpus(text),
         *service_sections.misses(text),
     ]
@@ -79,20 +125,16 @@ def summary(found: Sequence[Target]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, write and print; some minutes on two cores."""
+    """Measure, write and print; about a quarter of an hour on two cores."""
     parser = argparse.ArgumentParser(prog="python -m models.report", description=__doc__)
     parser.add_argument("--out", type=Path, help="folder of the report; reports below the state folder by default")
     options = parser.parse_args(arguments)
     settings = load_settings()
     folder: Path = options.out or settings.state_dir / "reports"
     folder.mkdir(parents=True, exist_ok=True)
-    text = evaluate_text(settings, _say)
-    _say("  the risk model ...")
-    risk = evaluate_risk(settings)
-    _say("  the knowledge base ...")
-    knowledge = evaluate_knowledge(settings)
-    markdown, page = write(compose(text, risk, knowledge, folder), folder)
-    _say(f"\n{summary(targets(text))}\n\n{markdown}\n{page}")
+    found = evaluate(settings)
+    markdown, page = write(compose(found, folder), folder)
+    _say(f"\n{summary(found.targets)}\n\n{markdown}\n{page}")
     return 0
 
 

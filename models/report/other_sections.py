@@ -34,13 +34,9 @@ def risk(figures: Figures, folder: Path) -> list[Block]:
 
 
 def knowledge(found: KnowledgeEvaluation) -> list[Block]:
-    """Retrieval and answers."""
+    """Answers without a language model."""
     return [
-        Heading(2, "Knowledge base"),
-        Table(
-            ["search", "questions", "right passage first", "among the first five"],
-            [(e.way, str(e.questions), str(e.first), str(e.among_top)) for e in found.retrieval],
-        ),
+        Heading(2, "Answers to questions"),
         Table(
             [
                 "answers without a language model",
@@ -55,11 +51,7 @@ def knowledge(found: KnowledgeEvaluation) -> list[Block]:
                 for e in found.answers
             ],
         ),
-        Paragraph(
-            "Retrieval is measured on all labelled questions; all that was learned from them is the score below which "
-            "nothing is shown, which is not applied here. Answers are measured on questions of writers on "
-            "whom nothing was fitted. The first row of each table is the baseline."
-        ),
+        Paragraph("Measured on questions of writers on whom nothing was fitted. The first row is the baseline."),
     ]
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from core.errors import BrokenInvariant
 from core.labels import Urgency
 from core.messages import AssessItem, ItemFailure, Retrieved
+from core.ports.intelligence import ProposedOption
 from core.request import Answer, Classification, Risk
+from core.rules import CataloguedOption
 from core.settings import load_settings
 from deployments.ai_processing.assessor import Assessor
 from deployments.ai_processing.safety import SafetyScreen
@@ -168,6 +170,15 @@ class _NoLanguageModel:
         raise BrokenInvariant("No language model is asked.")
 
     async def answer(self, question: str, sentences: Sequence[Retrieved]) -> Answer | None:
+        raise BrokenInvariant("No language model is asked.")
+
+    async def propose(
+        self,
+        message_text: str,
+        labels: Classification,
+        passages: Sequence[Retrieved],
+        catalogue: Sequence[CataloguedOption],
+    ) -> tuple[ProposedOption, ...]:
         raise BrokenInvariant("No language model is asked.")
 
 

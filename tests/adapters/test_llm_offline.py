@@ -90,9 +90,22 @@ def test_up_to_three_sentences_of_the_best_ones_section_are_quoted_best_first():
     assert places_to_quote(sentences[:1], [-5.0]) == [0]
 
 
+def test_an_exception_is_quoted_with_what_it_takes_back():
+    sentences = [sentence("Dogs are welcome."), sentence("Except in the pool area."), sentence("Walk them outside.")]
+    assert places_to_quote(sentences, [2.0, -9.0, 1.9]) == [0, 1, 2]
+    elsewhere = [sentences[0], sentence("Except in the pool area.", section="Pool")]
+    assert places_to_quote(elsewhere, [2.0, -9.0]) == [0]
+
+
 def test_a_calibration_of_another_make_is_refused(tmp_path: Path):
     calibration = AnswerCalibration(
-        features=("similarity",), weights=(1.0,), intercept=0, scale=1, shift=0, frequencies={}, sections=1
+        features=("similarity",),
+        weights=(1.0,),
+        sureness=(),
+        sureness_weights=(),
+        intercept=0,
+        frequencies={},
+        sections=1,
     )
     with pytest.raises(ArtefactRefused, match="another make"):
         OfflineLanguageModel(calibration)

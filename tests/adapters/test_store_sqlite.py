@@ -112,6 +112,7 @@ async def use_everything(store: SqliteRequestStore) -> None:
     await store.history(ResidentId("RES_1"), BuildingId("B1"), since=NOON - timedelta(days=180), before=NOON)
     await store.workload()
     await store.backlog()
+    await store.spent(BuildingId("B1"), since=NOON - timedelta(days=20), before=NOON)
     await store.claim_due(now=NOON + timedelta(seconds=3), lease_s=9, limit=3)
     await use_keys(store)
 
@@ -152,6 +153,7 @@ async def test_history_and_workload_read_indexes_alone(
     await store.history(ResidentId("R"), BuildingId("B"), since=NOON, before=NOON)
     await store.workload()
     await store.backlog()
+    await store.spent(BuildingId("B"), since=NOON, before=NOON)
     with closing(sqlite3.connect(path)) as connection:
         details = [
             detail

@@ -313,6 +313,36 @@ class TestHistory:
         assert (past.escalated, past.status) == (True, Status.CLOSED)
 
 
+class TestSpent:
+    async def test_the_actual_costs_of_the_buildings_resolutions_in_the_span_count(
+        self, store: RequestStore, make_record: MakeRecord, noon: datetime
+    ) -> None:
+        def made(hours: float, cost: float | None, building: str = "A", **labels: Any) -> RequestRecord:
+            resolution = ResolutionNote(
+                resolution_notes="Done.",
+                actual_cost_usd=cost,
+                resolved_by="sam",
+                resolved_at=noon + timedelta(hours=hours),
+            )
+            return make_record(status=Status.CLOSED, building_id=building, resolution=resolution, **labels)
+
+        leasing = {"category": Category.LEASING}
+        records = [
+            made(0, 100, category=Category.MAINTENANCE),
+            made(1, 20.5, category=Category.MAINTENANCE),
+            made(2, 1000, category=Category.MAINTENANCE),
+            made(-1, 1000, category=Category.MAINTENANCE),
+            made(1, 1000, "B", category=Category.MAINTENANCE),
+            made(1, None, **leasing),
+            made(1, 0.0, category=Category.BILLING),
+            make_record(category=Category.SECURITY),
+        ]
+        await create_all(store, records)
+        spent = await store.spent(BuildingId("A"), since=noon, before=noon + timedelta(hours=2))
+        assert spent == {Category.MAINTENANCE: 120.5, Category.BILLING: 0.0}
+        assert await store.spent(BuildingId("C"), since=noon, before=noon + timedelta(hours=2)) == {}
+
+
 class TestBacklog:
     async def test_nothing_is_known_of_an_empty_store(self, store: RequestStore) -> None:
         assert await store.backlog() == Backlog()

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from core.estate import Triangle
 from core.labels import ApprovalTier
-from core.rules import ApprovalLimits, Triangle
+from core.rules import ApprovalLimits
 
 amounts = st.floats(min_value=0, max_value=1e6)
 limits = st.lists(amounts, min_size=4, max_size=4).map(

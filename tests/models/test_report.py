@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kb.queries import LabelledQuery
 from models.report.__main__ import COLUMNS, summary, write
 from models.report.document import Bullets, Folded, Heading, Paragraph, Picture, Table
-from models.report.knowledge import word_ranks
 from models.report.pictures import draw_comparison, draw_risk
 from models.report.rendering import render_html, render_markdown
 from models.report.targets import Target
@@ -94,28 +92,3 @@ def test_pictures_are_drawn(tmp_path: Path) -> None:
     draw_risk({"breach": {"reliability": bins, "ece": 0.1}}, tmp_path / "risk.png")
     for name in ("comparison.png", "risk.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-
-
-def test_word_search_finds_by_shared_words_within_scope() -> None:
-    from datetime import date
-
-    from adapters.knowledge_files import IndexedDocument, IndexedText, KnowledgeContents
-
-    def document(doc_id: str, building: str) -> IndexedDocument:
-        return IndexedDocument(
-            doc_id=doc_id, title=doc_id, kind="information", building=building, effective_from=date(2020, 1, 1),
-            effective_to=None, supersedes=(),
-        )  # fmt: skip
-
-    contents = KnowledgeContents(
-        embedding_model="m", embedding_version="v", dimensions=1, passage_minimum=0, sentence_minimum=0, sentences=(),
-        documents=(document("hours", "A"), document("other-hours", "B"), document("pets", "all")),
-        passages=(
-            IndexedText(doc_id="other-hours", section="Pool", text="The pool closes at nine."),
-            IndexedText(doc_id="hours", section="Pool", text="The pool closes at ten."),
-            IndexedText(doc_id="pets", section="Dogs", text="Dogs stay on a leash."),
-        ),
-    )  # fmt: skip
-    pool = LabelledQuery(query="when does the pool close", building="A", docs=("hours",), answer=("ten",), split="fit")
-    ants = pool.model_copy(update={"query": "ants everywhere"})
-    assert word_ranks([pool, ants], contents) == [1, 0]

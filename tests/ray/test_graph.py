@@ -97,6 +97,21 @@ def test_concurrent_residents_get_each_their_own(graph: Graph) -> None:
     assert not {request["status"] for _, request in answers} & PENDING
 
 
+def test_a_what_if_runs_beside_the_service(staff: httpx.Client) -> None:
+    body: dict[str, Any] = {"changes": {"figures": {"crews.plumbing.technicians": 3}}, "synthetic_days": 1}
+    started = staff.post("/what-if", json={**body, "replications": 10})
+    assert started.status_code == 202
+    place = started.headers["Location"].removeprefix("/api/v1")
+    end = time.monotonic() + 120
+    while (run := staff.get(place).json())["status"] in ("Queued", "Running"):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert (run["status"], run["result"]["replications"]) == ("Succeeded", 10)
+    long = staff.post("/what-if", json={**body, "synthetic_days": 30, "replications": 1000}).json()["run_id"]
+    assert staff.post(f"/what-if/{long}/cancel").json()["status"] == "Cancelled"
+    assert staff.get("/health").json()["status"] == "healthy"
+
+
 def test_the_ray_dashboard_wants_a_token(graph: Graph) -> None:
     answer = httpx.get(f"http://127.0.0.1:{graph.dashboard_port}/api/jobs/", timeout=10)
     assert answer.status_code in (401, 403)

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from core.settings import Settings
-from deployments.request_management.api import analysis, health, operations, requests
+from deployments.request_management.api import analysis, health, operations, requests, what_if
 from deployments.request_management.api.admission import AdmissionMiddleware
 from deployments.request_management.api.body_limit import BodyLimitMiddleware
 from deployments.request_management.api.correlation import CorrelationMiddleware
@@ -30,7 +30,7 @@ def build_api(service: Callable[[], RequestManagementService], settings: Setting
     )
     app.state.service = service
     install(app)
-    for router in (requests.router, analysis.router, operations.router, health.router):
+    for router in (requests.router, analysis.router, what_if.router, operations.router, health.router):
         app.include_router(router, prefix=PREFIX)
     # The last one added is the outermost: a refused body has a correlation id, too.
     app.add_middleware(BodyLimitMiddleware, limit_bytes=settings.body_limit_bytes)

@@ -2,13 +2,14 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from core.estate import Building, Jurisdiction, StatutoryClock
 from core.labels import (
     ActionKind,
     ApprovalTier,
@@ -25,8 +26,11 @@ from core.labels import (
 from core.messages import PastRequest, ResolveItem, Retrieved, RetrieveQuery, Workload
 from core.request import Answer, Citation, Classification, FactorScores, Issue, RequestId, Risk
 from core.rules import (
+    SINGLE_KEYS,
     ApprovalLimits,
     Approvals,
+    AutonomyRules,
+    BudgetRules,
     CataloguedOption,
     CrewRules,
     EmergencyRules,
@@ -118,6 +122,21 @@ def weights(urgency: float, time: float, cost: float, satisfaction: float, compl
     return FactorScores(urgency=urgency, time=time, cost=cost, satisfaction=satisfaction, compliance=compliance)
 
 
+def _jurisdiction() -> Jurisdiction:
+    clocks = (
+        StatutoryClock(
+            clock_id="day",
+            citation="Code 1",
+            within_hours=24,
+            what="begin",
+            trades=(Trade.PLUMBING, Trade.HVAC),
+            keywords=("no hot water", "no heat"),
+        ),
+        StatutoryClock(clock_id="sewage", citation="Code 2", within_hours=48, what="finish", keywords=("sewage",)),
+    )
+    return Jurisdiction(code="US-WA", name="Washington", clocks=clocks)
+
+
 def build_rules() -> RuleBook:
     limits = {
         Urgency.EMERGENCY: (1000, 2500, 5000, 10000),
@@ -126,7 +145,9 @@ def build_rules() -> RuleBook:
         Urgency.LOW: (150, 500, 1500, 3000),
     }
     names = ("automatic", "supervisor", "manager", "regional")
-    keys = ("response_targets", "approvals", "scoring", "escalation", "emergency", "entry", "options", "crews")
+    listed = {"buildings": "doc-buildings", "buildings:BLD_A": "doc-buildings", "jurisdictions:US-WA": "doc-statutes"}
+    keys = (*SINGLE_KEYS, "options", "crews")
+    sources = {key: f"doc-{key.replace('_', '-')}" for key in keys} | listed
     return RuleBook(
         kb_version="kb-test",
         policy_version="policy-test",
@@ -169,6 +190,22 @@ def build_rules() -> RuleBook:
         entry=EntryRules(
             notice_hours=24, quiet_start=time(22), quiet_end=time(7), weekend_start=time(9), weekend_end=time(19)
         ),
+        autonomy=AutonomyRules(
+            enabled=False,
+            urgencies=(Urgency.LOW, Urgency.MEDIUM),
+            categories=(Category.DELIVERIES, Category.BILLING),
+            actions=(ActionKind.CREATE_STAFF_TASK,),
+            highest_risk_score=0.5,
+            highest_tier=ApprovalTier.NONE,
+            least_confidence=0.8,
+            least_lead=0.01,
+            citation_needed=True,
+        ),
+        budgets=BudgetRules(
+            monthly_usd={category: 1000.0 for category in Category}, over_budget_tier=ApprovalTier.MANAGER
+        ),
+        buildings={"BLD_A": Building(building_id="BLD_A", name="Building A", jurisdiction="US-WA", homes=100)},
+        jurisdictions={"US-WA": _jurisdiction()},
         options=tuple(
             CataloguedOption(doc_id="procedures", template=one, quote=f"{one.title} is described here.")
             for one in _templates()
@@ -181,7 +218,8 @@ def build_rules() -> RuleBook:
                 Crew.SECURITY, 2, (10, 20, 10, 2), weekdays_only=False, shift_start_hour=0, shift_end_hour=24
             ),
         },
-        sources={key: f"doc-{key.replace('_', '-')}" for key in keys},
+        document_versions={"procedures": 4, **dict.fromkeys(sources.values(), 1)},
+        sources=sources,
     )
 
 
@@ -200,12 +238,15 @@ def build_item(
     history: Sequence[PastRequest] = (),
     issues: Sequence[Issue] = (),
     workload: Workload | None = None,
+    building_id: str | None = "BLD_A",
+    entry_consent: bool | None = None,
+    spent_usd: Mapping[Category, float] | None = None,
 ) -> ResolveItem:
     return ResolveItem(
         request_id=RequestId(request_id),
         message_text=text,
         at=at,
-        building_id="BLD_A",
+        building_id=building_id,
         classification=Classification(
             category=category,
             urgency=urgency,
@@ -228,6 +269,8 @@ def build_item(
         ),
         history=tuple(history),
         workload=workload or Workload(),
+        entry_consent=entry_consent,
+        spent_usd=dict(spent_usd or {}),
     )
 
 
@@ -382,6 +425,11 @@ def embedder() -> FakeEmbedder:
 @pytest.fixture
 def retrieval(knowledge: FakeKnowledge, embedder: FakeEmbedder) -> Retrieval:
     return Retrieval(knowledge, embedder)
+
+
+@pytest.fixture
+def answerer() -> FakeAnswerer:
+    return FakeAnswerer()
 
 
 @pytest.fixture

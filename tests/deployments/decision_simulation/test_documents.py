@@ -34,7 +34,7 @@ def test_every_matter_has_at_least_three_options(own_engine: DecisionEngine) -> 
         (category, trade, urgency)
         for category, trade in matters()
         for urgency in Urgency
-        if not 3 <= len(own_engine.catalogue.pick(Subject("Please help.", category, trade, urgency))) <= 5
+        if not 3 <= len(own_engine.house(None).pick(Subject("Please help.", category, trade, urgency))) <= 5
     ]
     assert thin == []
 

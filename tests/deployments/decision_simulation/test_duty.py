@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import ArtefactRefused
+from core.estate import Triangle
 from core.labels import Crew
-from core.rules import CrewRules, EntryRules, Triangle
+from core.rules import CrewRules, EntryRules
 from deployments.decision_simulation.duty import ALWAYS, DutyClock, duty_clock, week_hour
 
 OFFICE_HOURS = DutyClock(tuple((day * 24.0 + 9, day * 24.0 + 17) for day in range(5)))
@@ -80,7 +82,7 @@ def test_a_shift_over_midnight_is_split() -> None:
 
 
 def test_a_crew_without_any_permitted_hour_is_refused() -> None:
-    with pytest.raises(ValueError, match="no hour"):
+    with pytest.raises(ArtefactRefused, match="no hour"):
         duty_clock(crew(shift_start_hour=22, shift_end_hour=24), ENTRY)
 
 
@@ -88,3 +90,18 @@ def test_the_week_starts_on_monday_in_local_time() -> None:
     sunday_23h_utc = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
     assert week_hour(sunday_23h_utc, ZoneInfo("UTC")) == 6 * 24 + 23.5
     assert week_hour(sunday_23h_utc, ZoneInfo("Asia/Tokyo")) == 8.5
+
+
+@given(st.floats(0.0, 700.0), st.floats(0.0, 700.0))
+def test_hours_are_of_one_shift_if_nothing_begins_or_ends_between_them(first: float, second: float) -> None:
+    early, late = sorted((first, second))
+    changes = [hour + week * 168.0 for week in range(5) for one in OFFICE_HOURS.intervals for hour in one]
+    between = sum(early < change <= late for change in changes)
+    assert OFFICE_HOURS.shift(late) - OFFICE_HOURS.shift(early) == between
+
+
+def test_a_shift_over_midnight_on_sunday_is_one_shift() -> None:
+    clock = duty_clock(crew(crew=Crew.SECURITY, shift_start_hour=20, shift_end_hour=6), ENTRY)
+    assert clock.shift(167.0) == clock.shift(168.0 + 5.0) == clock.shift(21.0 + 144.0)
+    assert clock.shift(168.0 + 7.0) != clock.shift(167.0)
+    assert ALWAYS.shift(3.0) == ALWAYS.shift(500.0)

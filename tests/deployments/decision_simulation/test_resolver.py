@@ -230,8 +230,14 @@ async def test_the_trace_names_versions_and_gates(resolver: Resolver, make_item:
     assert set(trace.waiting_hours) == {"plumbing", "office"}
     needing = {option.option_id for option in result.options if option.approval.rank > 0}
     assert "water-heater" in needing
-    assert {gate.split()[1] for gate in trace.gates} == needing
-    assert all("doc-approvals#approvals" in gate for gate in trace.gates)
+    approvals = [gate for gate in trace.gates if gate.startswith("Approval:")]
+    assert {gate.split()[1] for gate in approvals} == needing
+    assert all("doc-approvals#approvals" in gate for gate in approvals)
+    assert any("doc-statutes#jurisdictions:US-WA:day (Code 1)" in gate for gate in trace.gates)
+    assert {"doc-approvals", "doc-scoring", "doc-statutes", "doc-buildings", "procedures"} <= set(
+        trace.document_versions
+    )
+    assert trace.document_versions["procedures"] == 4
     assert json.loads(trace.model_dump_json())["inputs"]["request_id"] == "REQ_1"
 
 

@@ -5,15 +5,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.labels import ActionKind, Urgency
-from core.rules import OptionTemplate, RuleBook, Triangle
+from core.estate import Part, Triangle
+from core.labels import ActionKind, Trade, Urgency
+from core.rules import OptionTemplate, RuleBook
 from deployments.decision_simulation.duty import ALWAYS, DutyClock
-from deployments.decision_simulation.sampling import DRAWS, Job, quantile, sample_completion, uniform_block
-from deployments.decision_simulation.triangular import corners, triangular_quantiles
+from deployments.decision_simulation.sampling import (
+    DRAWS,
+    Job,
+    approval_hours,
+    quantile,
+    sample_completion,
+    uniform_block,
+)
+from deployments.decision_simulation.triangular import Floats, corners, triangular_quantiles
 
+fixed_job = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 DAYS = DutyClock(tuple((day * 24.0 + 8, day * 24.0 + 16) for day in range(7)))
 HOUR = Triangle(low=1, mode=1, high=1)
 NO_TIME = Triangle(low=0, mode=0, high=0)
@@ -53,12 +62,29 @@ def test_triangular_quantiles_invert_the_distribution(shape: list[float], levels
 
 def test_uniform_blocks_are_spread_evenly_and_reproducible() -> None:
     block = uniform_block(7, 512)
-    assert block.shape == (DRAWS, 512)
-    for row in block:
+    assert block.rows.shape == (DRAWS, 512)
+    for row in (*block.rows, block.of_part("valve")):
         assert np.array_equal(np.sort((row * 512).astype(int)), np.arange(512))
-    assert np.abs(np.corrcoef(block) - np.eye(DRAWS)).max() < 0.2
-    assert np.array_equal(block, uniform_block(7, 512))
-    assert not np.array_equal(block, uniform_block(8, 512))
+    assert np.abs(np.corrcoef(block.rows) - np.eye(DRAWS)).max() < 0.2
+    assert block.rows.tobytes() == uniform_block(7, 512).rows.tobytes()
+    assert not np.array_equal(block.rows, uniform_block(8, 512).rows)
+
+
+def test_distribution_functions_are_nearer_than_with_independent_orders() -> None:
+    """The sum of two uniforms, of which the distribution is known, beside a plain Latin hypercube."""
+    rng, size = np.random.default_rng(1), 512
+    places = (np.arange(size) + 0.5) / size
+
+    def error(rows: Floats) -> float:
+        total = np.sort(rows.sum(axis=0))
+        exact = np.where(total < 1, total**2 / 2, 1 - (2 - total) ** 2 / 2)
+        return float(np.abs(exact - places).max())
+
+    def plain() -> Floats:
+        return (rng.permuted(np.tile(np.arange(size), (2, 1)), axis=1) + rng.random((2, size))) / size
+
+    blocks = np.mean([error(uniform_block(seed, size).rows[:2]) for seed in range(40)])
+    assert blocks < 0.75 * np.mean([error(plain()) for _ in range(40)])
 
 
 def test_the_means_are_those_of_the_triangles(job: Job) -> None:
@@ -106,7 +132,7 @@ def test_long_jobs_cost_more(job: Job, make_template: Callable[..., OptionTempla
         travel_hours=NO_TIME,
     )
     block = uniform_block(3, 4096)
-    follows = block[4] < 0.7
+    follows = block.rows[4] < 0.7
     assert follows.mean() == pytest.approx(0.7, abs=0.01)
     sample = sample_completion([alike], [block])[0]
     assert np.abs(sample.cost_usd - sample.hours).max() < 0.1
@@ -135,3 +161,70 @@ def test_quantile_is_numpys(values: list[float], level: float) -> None:
 
 def test_nothing_to_sample_is_nothing() -> None:
     assert sample_completion([], []) == []
+
+
+def part(in_stock: float, hours: float, part_id: str = "valve") -> Part:
+    wait = Triangle(low=hours, mode=hours * 1.5, high=hours * 3)
+    return Part(part_id=part_id, name="Valve", trade=Trade.PLUMBING, cost_usd=HOUR, in_stock=in_stock, lead_hours=wait)
+
+
+def test_a_missing_part_delays_the_visit(job: Job) -> None:
+    block = uniform_block(1, 512)
+    plain, rare = sample_completion([job, replace(job, parts=(part(0.25, 100.0),))], [block])
+    delayed = (rare.hours > 100.0).mean()
+    assert delayed == pytest.approx(0.75, abs=0.01)
+    assert rare.hours.mean() - plain.hours.mean() == pytest.approx(0.75 * 100 * 5.5 / 3, rel=0.02)
+
+
+def test_options_that_share_a_part_share_its_fate_and_other_parts_have_their_own(job: Job) -> None:
+    block, valve, pump = uniform_block(1, 512), part(0.5, 40.0), part(0.5, 40.0, "pump")
+    first, twin = sample_completion([replace(job, parts=(valve,)), replace(job, parts=(valve, valve))], [block])
+    assert np.array_equal(first.hours, twin.hours)
+    both = sample_completion([replace(job, parts=(valve, pump))], [block])[0]
+    assert (both.hours > 40.0).mean() == pytest.approx(0.75, abs=0.06)
+
+
+@given(seed=st.integers(0, 2**62), stock=st.floats(0, 1), rarer=st.floats(0, 1), slower=st.floats(1, 5))
+@fixed_job
+def test_a_longer_lead_time_of_a_part_never_shortens_completion(
+    job: Job, seed: int, stock: float, rarer: float, slower: float
+) -> None:
+    jobs = [replace(job, clock=DAYS, parts=(one,)) for one in (part(stock, 10.0), part(stock * rarer, 10.0 * slower))]
+    usual, longer = sample_completion(jobs, [uniform_block(seed, 64)])
+    assert (longer.hours >= usual.hours - 1e-6).all()
+
+
+@given(seed=st.integers(0, 2**62))
+@fixed_job
+def test_the_same_seed_gives_the_same_bytes(job: Job, seed: int) -> None:
+    ours = replace(job, parts=(part(0.5, 40.0),), clock=DAYS)
+    first, second = (sample_completion([ours], [uniform_block(seed, 64)])[0] for _ in range(2))
+    assert first.hours.tobytes() == second.hours.tobytes()
+    assert first.cost_usd.tobytes() == second.cost_usd.tobytes()
+
+
+@given(seed=st.integers(0, 2**62), place=st.integers(0, 2), stock=st.floats(0, 1))
+@fixed_job
+def test_another_option_leaves_the_samples_of_the_others_as_they_are(
+    job: Job, seed: int, place: int, stock: float
+) -> None:
+    options = [job, replace(job, parts=(part(0.5, 40.0),))]
+    more = [*options[:place], replace(job, parts=(part(stock, 9.0, "pump"),), clock=DAYS), *options[place:]]
+    block = uniform_block(seed, 64)
+    without, found = sample_completion(options, [block]), sample_completion(more, [block])
+    kept = [sample for index, sample in enumerate(found) if index != min(place, len(options))]
+    for one, other in zip(without, kept, strict=True):
+        assert one.hours.tobytes() == other.hours.tobytes()
+        assert one.cost_usd.tobytes() == other.cost_usd.tobytes()
+
+
+def test_what_waits_for_an_approval_finds_the_queue_of_that_hour(job: Job) -> None:
+    """The office answers after five hours; the queue of ten hours is gone by then."""
+    busy = replace(job, waits=np.full(4, 10.0))
+    later = approval_hours(busy.office_clock, busy.office_waits, busy.begin)
+    assert later == (15.0,)
+    known = replace(busy, later_waits=((15.0, np.zeros(4)),))
+    half = replace(busy, later_waits=((20.0, np.zeros(4)),))
+    stale, fresh, between = sample_completion([busy, known, half], [uniform_block(1, 512)])
+    assert stale.hours - fresh.hours == pytest.approx(10.0)
+    assert stale.hours - between.hours == pytest.approx(5.0)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.labels import Urgency
+from core.labels import Category, Trade, Urgency
 from core.rules import RuleBook
-from deployments.decision_simulation.sla import due_at, sla_for, usual_hours
+from deployments.decision_simulation.sla import Matter, due_at, sla_for, statutory_duties, usual_hours
 
 NEW_YORK = ZoneInfo("America/New_York")
 UTC_ZONE = ZoneInfo("UTC")
@@ -56,3 +56,70 @@ def test_a_longer_target_is_never_due_earlier(created: datetime, hours: float, m
 def test_ten_business_days_are_two_weeks(rules: RuleBook) -> None:
     assert usual_hours(rules.response_targets[Urgency.MEDIUM]) == pytest.approx(14 * 24)
     assert usual_hours(rules.response_targets[Urgency.HIGH]) == 72
+
+
+def matter(text: str, trade: Trade | None = Trade.PLUMBING, urgency: Urgency = Urgency.MEDIUM) -> Matter:
+    return Matter(Category.MAINTENANCE, trade, urgency, text)
+
+
+@pytest.mark.parametrize(
+    ("issue", "hours", "what"),
+    [
+        (matter("there is No  hot   WATER"), 24, "begin"),
+        (matter("the heating: no heating at all", Trade.HVAC), 24, "begin"),
+        (matter("no hot water", Trade.APPLIANCE), None, ""),
+        (matter("hot water, no"), None, ""),
+        (matter("sewage on the floor", None), 48, "finish"),
+        (Matter(Category.BILLING, None, Urgency.LOW, "sewage on the floor"), None, ""),
+    ],
+)
+def test_a_statutes_clock_runs_where_trade_category_and_words_fit(
+    rules: RuleBook, issue: Matter, hours: float | None, what: str
+) -> None:
+    created = datetime(2026, 3, 3, 14, tzinfo=UTC)
+    duties = statutory_duties(rules, "BLD_A", [issue], created, UTC_ZONE)
+    house = sla_for(rules, Urgency.MEDIUM, created, UTC_ZONE)
+    sla = sla_for(rules, Urgency.MEDIUM, created, UTC_ZONE, duties)
+    if hours is None:
+        assert duties == ()
+        assert sla == house
+        return
+    (duty,) = duties
+    due = created + timedelta(hours=hours)
+    assert duty.due_at == due
+    assert duty.clause.startswith("doc-statutes#jurisdictions:US-WA:")
+    assert duty.clause in sla.basis
+    if what == "begin":
+        assert (sla.response_due_at, sla.resolution_due_at) == (due, house.resolution_due_at)
+        assert sla.basis.endswith("; doc-response-targets#response_targets")
+    else:
+        assert (sla.response_due_at, sla.resolution_due_at) == (due, due)
+        assert sla.basis == duty.clause
+
+
+def test_the_clock_of_another_issue_runs_too_and_elsewhere_none_does(rules: RuleBook) -> None:
+    created = datetime(2026, 3, 3, 14, tzinfo=UTC)
+    noise = Matter(Category.COMMUNITY, None, Urgency.LOW, "loud music, and no hot water")
+    both = [noise, Matter(Category.MAINTENANCE, Trade.PLUMBING, Urgency.HIGH, noise.text)]
+    assert len(statutory_duties(rules, "BLD_A", both, created, UTC_ZONE)) == 1
+    for building in (None, "NOWHERE"):
+        assert statutory_duties(rules, building, both, created, UTC_ZONE) == ()
+
+
+@given(
+    st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1)),
+    st.sampled_from(list(Urgency)),
+    st.sampled_from(["no hot water", "sewage", "no heat and sewage", "a tap drips"]),
+    st.sampled_from([None, *Trade]),
+)
+def test_no_statute_makes_a_time_longer(
+    rules: RuleBook, created: datetime, urgency: Urgency, text: str, trade: Trade | None
+) -> None:
+    start = created.replace(tzinfo=UTC)
+    duties = statutory_duties(rules, "BLD_A", [matter(text, trade, urgency)], start, NEW_YORK)
+    house, sla = sla_for(rules, urgency, start, NEW_YORK), sla_for(rules, urgency, start, NEW_YORK, duties)
+    assert sla.response_due_at <= house.response_due_at
+    assert sla.resolution_due_at <= house.resolution_due_at
+    assert sla.response_due_at <= sla.resolution_due_at
+    for duty in duties:
+        assert (sla.response_due_at if duty.clock.what == "begin" else sla.resolution_due_at) <= duty.due_at

@@ -67,6 +67,91 @@ def test_an_emergency_acts_at_once_alerting_first() -> None:
     assert change.record.next_action_at is not None
 
 
+def acted(tier: ApprovalTier) -> RequestRecord:
+    """An emergency that policy acted on, at a cost of this tier, to be documented two hours later."""
+    judged = build_resolved(Status.ESCALATED, act_now=True)
+    options = tuple(option.model_copy(update={"approval": tier}) for option in judged.resolved.options)
+    resolved = judged.resolved.model_copy(update={"options": options, "document_by": NOW + timedelta(hours=2)})
+    change = lifecycle.apply_decision(at(Status.PROCESSING), judged.classification, judged.risk, resolved, NOW)
+    (due,) = [event for event in change.events if event.kind == "documentation_due"]
+    assert due.details == {"due_at": "2026-05-04T14:00:00.000Z", "approval": str(tier)}
+    return change.record
+
+
+@pytest.mark.parametrize("tier", ApprovalTier)
+def test_an_emergency_starts_before_it_is_agreed_to_and_is_agreed_to_afterwards(tier: ApprovalTier) -> None:
+    record = acted(tier)
+    assert len(record.outbox) == 1
+    if tier is ApprovalTier.NONE:
+        assert record.request.approval == Approval(required=tier)
+        return
+    assert record.request.approval == Approval(required=tier, granted_by="policy", at=NOW)
+    below = list(ApprovalTier)[tier.rank - 1]
+    with pytest.raises(ApprovalLimitExceeded):
+        lifecycle.approve(record, "mia", below, None, NOW)
+    later = lifecycle.approve(record, "mia", tier, "documented", NOW)
+    assert later.record.request.status is Status.ESCALATED
+    assert later.record.request.approval == Approval(required=tier, granted_by="mia", at=NOW)
+    assert later.record.outbox == record.outbox
+    assert [event.kind for event in later.events] == ["approved_afterwards"]
+    with pytest.raises(WrongState):
+        lifecycle.approve(later.record, "sam", tier, None, NOW)
+
+
+def test_an_emergency_that_policy_started_is_not_cancelled() -> None:
+    with pytest.raises(IllegalTransition):
+        lifecycle.cancel(acted(ApprovalTier.NONE), "RES_A_101", None, NOW)
+
+
+def chosen_by_policy(tier: ApprovalTier = ApprovalTier.NONE) -> RequestRecord:
+    change = lifecycle.select_option(needing(tier), "dear", "policy", NOW, reason="Autonomy: all conditions hold.")
+    (line,) = [event for event in change.events if event.kind == "option_selected"]
+    assert line.actor == "policy"
+    assert line.message.endswith("Autonomy: all conditions hold.")
+    return change.record
+
+
+def test_what_policy_selects_goes_the_way_of_a_persons_selection() -> None:
+    record = chosen_by_policy()
+    assert record.request.status is Status.APPROVED
+    (command,) = record.outbox
+    assert command.requested_by == "policy"
+    assert "you can cancel it" in command.actions[1].parameters["body"]
+    waiting = chosen_by_policy(ApprovalTier.MANAGER)
+    assert waiting.request.status is Status.AWAITING_APPROVAL
+    assert waiting.outbox == ()
+
+
+@pytest.mark.parametrize("tier", [ApprovalTier.NONE, ApprovalTier.MANAGER])
+def test_the_resident_can_cancel_what_policy_selected(tier: ApprovalTier) -> None:
+    record = chosen_by_policy(tier)
+    change = lifecycle.cancel(record, "RES_A_101", "not needed", NOW)
+    assert change.record.request.status is Status.CANCELLED
+    assert all(command.option_id is None for command in change.record.outbox)
+    assert len(change.record.outbox) == (1 if tier is ApprovalTier.NONE else 0)
+    assert change.events[0].details["to"] == "Cancelled"
+    dispatched = news.dispatched(change.record, record.outbox, NOW)
+    assert dispatched is None
+
+
+def test_what_is_on_its_way_is_stopped_by_word_to_the_staff() -> None:
+    record = chosen_by_policy()
+    begun = taken(news.dispatched(record, record.outbox, NOW))
+    assert begun.request.status is Status.IN_PROGRESS
+    change = lifecycle.cancel(begun, "RES_A_101", None, NOW)
+    (command,) = change.record.outbox
+    assert [call.action for call in command.actions] == [ActionKind.NOTIFY]
+    assert "stop its work" in command.actions[0].parameters["body"]
+
+
+def test_what_a_person_selected_is_not_cancelled_once_it_is_ordered() -> None:
+    record = lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-1", "RES_A_101", NOW).record
+    with pytest.raises(IllegalTransition):
+        lifecycle.cancel(record, "RES_A_101", None, NOW)
+    refused = lifecycle.reject(chosen_by_policy(ApprovalTier.MANAGER), "mia", None, NOW).record
+    assert refused.selected_by is None
+
+
 def test_what_cannot_be_judged_reaches_a_person_on_call() -> None:
     failure = ItemFailure(code="unavailable", detail="a part does not answer.")
     change = lifecycle.give_to_person(at(Status.PROCESSING), failure, NOW)

@@ -1,0 +1,56 @@
+"""Writes a simulated option down, and says what is to be expected of it."""
+
+from core.request import Estimate, ResolutionOption
+from core.rules import ApprovalLimits
+from deployments.decision_simulation.options import Match, write_option
+from deployments.decision_simulation.sampling import Samples, quantile
+from deployments.decision_simulation.scoring import Outlook, Scales, faded_impact, remaining_share
+from deployments.decision_simulation.triangular import Floats
+
+
+def judged_option(
+    match: Match,
+    samples: Samples,
+    scales: Scales,
+    until_due_hours: float,
+    limits: ApprovalLimits,
+    note: str,
+) -> ResolutionOption:
+    """The option with its distributions, its chance to miss the target, and the tier that its cost needs."""
+    cost = estimate(samples.cost_usd)
+    patience = remaining_share(samples.hours, scales.target_hours)
+    in_time = int(samples.hours.searchsorted(until_due_hours, side="right"))
+    return write_option(
+        match.entry,
+        cost=cost,
+        hours=estimate(samples.hours),
+        breach=round(1.0 - in_time / samples.hours.size, 4),
+        impact=round(faded_impact(match.entry.template.satisfaction_impact, patience), 4),
+        tier=limits.tier(cost.p90),
+        note=note,
+        source=match.source,
+        citations=match.citations,
+        plan=match.plan,
+    )
+
+
+def outlook_of(option: ResolutionOption, match: Match, samples: Samples, scales: Scales) -> Outlook:
+    """From the option as it is written down, so that a decision on the written option agrees."""
+    left = remaining_share(samples.hours, scales.risk_half_life_hours)
+    return Outlook(
+        option_id=option.option_id,
+        mean_cost_usd=option.estimated_cost_usd.mean,
+        mean_hours=option.estimated_time_hours.mean,
+        harm_avoided=match.entry.template.effectiveness * left,
+        satisfaction_impact=option.resident_satisfaction_impact,
+        breach_probability=option.sla_breach_probability,
+    )
+
+
+def estimate(ascending: Floats) -> Estimate:
+    """Mean, median and 90th percentile of an ascending sample, to two decimals."""
+    return Estimate(
+        mean=round(float(ascending.sum()) / ascending.size, 2),
+        p50=round(quantile(ascending, 0.5), 2),
+        p90=round(quantile(ascending, 0.9), 2),
+    )
