@@ -20,7 +20,7 @@ class LabelledQuery(Contract):
     answer: tuple[str, ...]
     """A right sentence holds one of these, word for word."""
     split: Literal["fit", "test"]
-    """`test` is never used for fitting: the questions of three writers whom no calibration has seen."""
+    """`test` is never used for fitting: it was written last, by somebody who had seen the documents alone."""
 
     @property
     def answerable(self) -> bool:

@@ -14,7 +14,7 @@ from adapters.llm_offline import AnswerCalibration
 from adapters.relevance import RELEVANCE, RelevanceOf
 from core.messages import RetrieveQuery
 from core.rules import RuleBook
-from kb.asked import read_asked
+from kb.asked import asked_folder, read_asked
 from kb.index import build, inputs_hash, read_corpus
 from kb.reader import DOCUMENTS, DocumentFault, read_documents
 from tests.kb.word_embedder import DAY, WordEmbedder
@@ -72,7 +72,8 @@ def _alone(tmp_path: Path, *lines: dict[str, str]) -> ChromaKnowledge:
 
 
 def test_a_kept_question_finds_a_text_with_which_the_query_shares_no_word(tmp_path: Path):
-    knowledge = _alone(tmp_path, {"section": "Gym", "question": "flexing biceps triceps"})
+    lines = [json.loads(line) for line in (asked_folder() / "amenity-hours.jsonl").read_text().splitlines()]
+    knowledge = _alone(tmp_path, *lines, {"section": "Gym", "question": "flexing biceps triceps"})
     text = "triceps biceps"
     query = RetrieveQuery(text=text, top_k=50, building_id="A", min_score=0.0)
     found = knowledge.search([query], WordEmbedder().embed([text]))[0]
