@@ -149,6 +149,8 @@ class ResolutionOption(Contract):
     reasoning: str
     source: Literal["llm", "catalog"]
     citations: tuple[Citation, ...]
+    share_addressed: float = Field(default=1.0, gt=0.0, le=1.0)
+    """The share of the message's issues that it deals with."""
     plan: tuple[PlanStep, ...] = ()
     """For a complex request: its steps with what each waits for; empty where `steps` say it all."""
 

@@ -103,7 +103,9 @@ def _outlook(option: ResolutionOption, scales: Scales, catalogue: Catalogue) -> 
         option_id=option.option_id,
         mean_cost_usd=option.estimated_cost_usd.mean,
         mean_hours=hours.mean,
-        harm_avoided=effectiveness * remaining_share_of_estimate(hours, scales.risk_half_life_hours),
+        harm_avoided=effectiveness
+        * option.share_addressed
+        * remaining_share_of_estimate(hours, scales.risk_half_life_hours),
         satisfaction_impact=option.resident_satisfaction_impact,
         breach_probability=option.sla_breach_probability,
     )

@@ -122,7 +122,7 @@ class DecisionEngine:
         scales = scales_for(rules, subject.urgency, item.risk)
         until_due = (plan.sla.resolution_due_at - item.at).total_seconds() / 3600
         options = tuple(
-            judged_option(match, sample, scales, until_due, plan.limits, subject.note)
+            judged_option(match, sample, scales, until_due, plan.limits, subject)
             for match, sample in zip(plan.matches, samples, strict=True)
         )
         outlooks = [outlook_of(*row, scales) for row in zip(options, plan.matches, samples, strict=True)]

@@ -49,6 +49,8 @@ class Subject:
     urgency: Urgency
     note: str = ""
     """Said with each option where the message raises more than this."""
+    issues: int = 1
+    """How many issues the message raises; an option that is no plan deals with one of them."""
 
 
 class Catalogue:
@@ -115,7 +117,7 @@ def leading_subject(message_text: str, labels: Classification, urgency: Urgency)
     if number < 2 or leading is None:
         return Subject(message_text, labels.category, labels.trade, urgency)
     note = f" It addresses one of {number} issues: “{shortened(leading.text, 80)}”."
-    return Subject(leading.text, labels.category, leading.trade, urgency, note)
+    return Subject(leading.text, labels.category, leading.trade, urgency, note, number)
 
 
 def write_option(
@@ -129,8 +131,12 @@ def write_option(
     source: Source = "catalog",
     citations: tuple[Citation, ...] = (),
     plan: tuple[PlanStep, ...] = (),
+    issues: int = 1,
 ) -> ResolutionOption:
-    """The option with what was simulated, citing `citations`, or else the section that describes it."""
+    """The option with what was simulated, citing `citations`, or else the section that describes it.
+
+    Of `issues` in the message it deals with one, a plan with all.
+    """
     template = entry.template
     return ResolutionOption(
         option_id=OptionId(template.option_id),
@@ -147,6 +153,7 @@ def write_option(
         source=source,
         citations=citations or (cite(entry),),
         plan=plan,
+        share_addressed=1.0 if plan else 1.0 / issues,
     )
 
 

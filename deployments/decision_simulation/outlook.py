@@ -2,7 +2,7 @@
 
 from core.request import Estimate, ResolutionOption
 from core.rules import ApprovalLimits
-from deployments.decision_simulation.options import Match, write_option
+from deployments.decision_simulation.options import Match, Subject, write_option
 from deployments.decision_simulation.sampling import Samples, quantile
 from deployments.decision_simulation.scoring import Outlook, Scales, faded_impact, remaining_share
 from deployments.decision_simulation.triangular import Floats
@@ -14,7 +14,7 @@ def judged_option(
     scales: Scales,
     until_due_hours: float,
     limits: ApprovalLimits,
-    note: str,
+    subject: Subject,
 ) -> ResolutionOption:
     """The option with its distributions, its chance to miss the target, and the tier that its cost needs."""
     cost = estimate(samples.cost_usd)
@@ -27,10 +27,11 @@ def judged_option(
         breach=round(1.0 - in_time / samples.hours.size, 4),
         impact=round(faded_impact(match.entry.template.satisfaction_impact, patience), 4),
         tier=limits.tier(cost.p90),
-        note=note,
+        note="" if match.plan else subject.note,
         source=match.source,
         citations=match.citations,
         plan=match.plan,
+        issues=subject.issues,
     )
 
 
@@ -41,7 +42,7 @@ def outlook_of(option: ResolutionOption, match: Match, samples: Samples, scales:
         option_id=option.option_id,
         mean_cost_usd=option.estimated_cost_usd.mean,
         mean_hours=option.estimated_time_hours.mean,
-        harm_avoided=match.entry.template.effectiveness * left,
+        harm_avoided=match.entry.template.effectiveness * option.share_addressed * left,
         satisfaction_impact=option.resident_satisfaction_impact,
         breach_probability=option.sla_breach_probability,
     )

@@ -2,7 +2,8 @@
 
 urgency       1 - risk * (1 - effectiveness * E[2^(-T/half life)]): one minus the harm that is still to be expected.
               Harm comes true with the urgency's half life, so that after T hours the share 2^(-T/half life) can
-              still be avoided, and of that the option avoids its effectiveness. T is the simulated time until done.
+              still be avoided, and of that the option avoids its effectiveness, times the share of the message's
+              issues that it deals with. T is the simulated time until done.
 time          target / (target + E[T]): one half when the resolution target is just used up.
 cost          half / (half + E[cost]): one half at the cost that the policy names for the urgency.
 satisfaction  (1 + impact) / 2, where impact = (1 + promised impact) * E[2^(-T/target)] - 1: the promise fades

@@ -46,6 +46,14 @@ def test_the_weights_that_are_given_decide(resolver: Resolver) -> None:
     assert sum(standard.weights.model_dump().values()) == pytest.approx(1.0)
 
 
+def test_what_deals_with_every_issue_is_ahead_of_what_deals_with_one(resolver: Resolver) -> None:
+    options = [option("one-of-three", share_addressed=1 / 3), option("whole")]
+    scores = resolver.decide(options, Urgency.MEDIUM, Category.MAINTENANCE).scores
+    assert [score.option_id for score in scores] == ["whole", "one-of-three"]
+    assert scores[0].factors.urgency > scores[1].factors.urgency
+    assert scores[0].factors.cost == scores[1].factors.cost
+
+
 @pytest.mark.parametrize("weights", [weigh(cost=0.5), weigh(cost=1, time=0.1), weigh(cost=0.999998)])
 def test_weights_that_do_not_sum_to_one_are_refused(resolver: Resolver, weights: FactorScores) -> None:
     with pytest.raises(Invalid, match="sum to 1"):

@@ -81,6 +81,7 @@ def test_several_issues_address_the_leading_one(make_item: Callable[..., Resolve
     assert subject.text == "the boiler is dead"
     assert subject.trade is Trade.PLUMBING
     assert "one of 2 issues" in subject.note
+    assert subject.issues == 2
     single = make_item("the boiler is dead")
     assert leading_subject(single.message_text, single.classification, Urgency.MEDIUM).note == ""
 
@@ -93,3 +94,6 @@ def test_an_option_cites_the_section_that_describes_it(catalogue: Catalogue) -> 
     (citation,) = option.citations
     assert (citation.doc_id, citation.section, citation.quote) == ("procedures", "About repair-today", entry.quote)
     assert option.reasoning.endswith(" Noted.")
+    assert option.share_addressed == 1.0
+    one_of_three = write_option(entry, estimate, estimate, 0.1, 0.2, ApprovalTier.NONE, issues=3)
+    assert one_of_three.share_addressed == pytest.approx(1 / 3)
