@@ -73,7 +73,7 @@ async def replay_stored(settings: Settings, request_id: RequestId) -> Replayed:
     decision, trace = record.request.decision, record.trace
     if decision is None or trace is None:
         raise NotFound(f"No decision was reached for request {request_id}.")
-    rules = RulesArchive(settings.state_dir).read(trace.kb_version, trace.policy_version)
+    rules = RulesArchive(settings.state_dir).read(trace.kb_version, trace.policy_version, trace.rules_hash)
     settled = replay_case(trace, rules)
     return Replayed(
         request_id=request_id,

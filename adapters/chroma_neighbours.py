@@ -95,14 +95,19 @@ def open_server(url: str, version: str, vectors: Mapping[VectorsName, Vectors]) 
     """The collections of this version on the Chroma server at `url`, uploaded first where they are not there whole.
 
     A collection carries the artefact's version in its name and is never changed, so replicas of two versions can use
-    one server, and several that upload at the same time write the same. Raises `Unavailable`.
+    one server, and several that upload at the same time write the same. Raises `Unavailable`, and `ArtefactRefused` for
+    a URL with a path.
     """
-    _knock(url)
     parts = urlsplit(url)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        # Chroma's client takes a host and a port alone, and would ask another place than the one that answered.
+        raise ArtefactRefused("The Chroma server's URL must be a host and a port, without a path.")
+    _knock(url)
     settings = ChromaSettings(anonymized_telemetry=False)
     secure = parts.scheme == "https"
+    client: Any = None
     try:
-        client: Any = chromadb.HttpClient(
+        client = chromadb.HttpClient(
             host=parts.hostname or "localhost",
             port=parts.port or (443 if secure else 80),
             ssl=secure,
@@ -111,9 +116,13 @@ def open_server(url: str, version: str, vectors: Mapping[VectorsName, Vectors]) 
         # The client's own limit is none at all, so that a server that hangs would hold up every decision.
         client._server._session.timeout = httpx.Timeout(_ANSWER_S)
         collections: _Collections = {name: _uploaded(client, f"aam-{version}-{name}", vectors[name]) for name in NAMES}
-    # Chroma's client answers a server that it can't reach with a ValueError.
-    except (ChromaError, httpx.HTTPError, ValueError) as problem:
-        raise Unavailable("The Chroma server can't be reached or does not take the knowledge base.") from problem
+    except BaseException as problem:
+        if client is not None:
+            hang_up(client)
+        # Chroma's client answers a server that it can't reach with a ValueError.
+        if isinstance(problem, ChromaError | httpx.HTTPError | ValueError):
+            raise Unavailable("The Chroma server can't be reached or does not take the knowledge base.") from problem
+        raise
     return Neighbours(collections, lambda: hang_up(client))
 
 

@@ -46,6 +46,11 @@ _SCHEMA = (
     );
     CREATE INDEX notifications_of_recipient ON notifications (recipient, number)
     """,
+    """
+    ALTER TABLE work_orders ADD COLUMN vendor TEXT;
+    ALTER TABLE work_orders ADD COLUMN licence TEXT;
+    ALTER TABLE work_orders ADD COLUMN not_before INTEGER
+    """,
 )
 
 

@@ -140,7 +140,7 @@ def _is_legal(part: Opinion | OpinionIssue) -> bool:
 
 
 def _rests_on(text: str, cited: Sequence[Retrieved], question: str) -> bool:
-    """Whether its numbers and most of its words are in what it cites, and it does not say the opposite."""
+    """Whether its numbers and most of its words are in what it cites, and it does not say something else with them."""
     quotes = " ".join(sentence.text for sentence in cited)
     if not cited or not text or len(text) > MOST_CHARACTERS or (_MARKUP.search(text) and text not in quotes):
         return False

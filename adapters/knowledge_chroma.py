@@ -96,7 +96,7 @@ class ChromaKnowledge:
             self._rules = RuleBook.model_validate_json((folder / RULES).read_bytes())
             self._contents = KnowledgeContents.model_validate_json((folder / CONTENTS).read_bytes())
             self._searched = _read_searched(folder, self._contents)
-        except (OSError, ValueError, ValidationError) as problem:
+        except (OSError, KeyError, ValueError, ValidationError) as problem:
             raise ArtefactRefused(
                 f"The knowledge base in {folder} is of another make; run `python -m aam build`."
             ) from problem

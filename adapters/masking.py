@@ -25,7 +25,7 @@ _EMAILS = (
         re.IGNORECASE,
     ),
 )
-_GAP = r"[\s.\-\u2010-\u2015()/\u00b7_]{0,3}"
+_GAP = r"[\s.\-\u2010-\u2015()/\u00b7_]{0,4}"
 _DIGITS = re.compile(rf"(?:[+\uff0b]\s?)?\(?\d(?:{_GAP}\d)+(?:\s?(?:ext?\.?|x)\s?\d{{1,5}}\b)?", re.IGNORECASE)
 _DATE = re.compile(r"(?<!\d)(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}([/.-])\d{1,2}\1(?:\d{4}|\d{2}))(?!\d)")
 _LOCAL = re.compile(r"(?<![\d$.,/-])\d{3}[-.]\d{4}(?![\d/-])")

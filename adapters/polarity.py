@@ -3,6 +3,7 @@
 import re
 
 from adapters.question_words import stems
+from adapters.relations import keeps_relations, sentences
 
 _CLAUSE = re.compile(r"[;:.!?]|,|\b(?:but|and|while|whereas|however)\b", re.IGNORECASE)
 _NEGATION = re.compile(
@@ -17,12 +18,15 @@ _CONDITION = re.compile(
 
 
 def keeps_sense(text: str, source: str) -> bool:
-    """Whether each clause of the text is negative where the nearest clause of its source is, and no condition is lost.
+    """Whether each clause of the text is negative where the nearest clause of its source is, no condition is lost, and
+    figures keep their order and what is said of them.
 
     The nearest clause is the one that shares the most content words. It errs on the side of no: what it refuses is
     quoted in place of being reworded.
     """
-    if _CONDITION.search(_nearest(text, _sentences(source))) and not _CONDITION.search(text):
+    if not keeps_relations(text, source):
+        return False
+    if _CONDITION.search(_nearest(text, sentences(source))) and not _CONDITION.search(text):
         return False
     clauses = _clauses(source)
     return all(_is_negative(clause) == _is_negative(_nearest(clause, clauses)) for clause in _clauses(text))
@@ -34,10 +38,6 @@ def _is_negative(clause: str) -> bool:
 
 def _clauses(text: str) -> list[str]:
     return [part for part in _CLAUSE.split(text) if stems(part)] or [text]
-
-
-def _sentences(text: str) -> list[str]:
-    return re.split(r"(?<=[.!?])\s+", text)
 
 
 def _nearest(clause: str, candidates: list[str]) -> str:

@@ -10,6 +10,8 @@ _WORD = re.compile(r"[a-z0-9']+|[^\sa-z0-9]")
 _OPENING = frozenset("¿¡")
 _LEAST_SHARE = 0.4
 """Of a text's words; a text in which so many are Spanish is taken to be so."""
+_LEAST_WORDS = 2
+"""So many different Spanish words at least, unless it asks or exclaims as Spanish does: one may be a name."""
 
 _WORDS = """
 a: to; abajo: downstairs; abierto abierta: open; abre abren abrir: open; abuela: grandmother; acaba acabar: ends
@@ -69,6 +71,8 @@ def _read() -> dict[str, str]:
 _ENGLISH = _read()
 _ALSO_ENGLISH = frozenset({"a", "as", "la", "come", "has", "he", "me", "no", "pero", "sale", "sofa", "son"})
 """Words that say nothing about the language."""
+_ALSO_NAMES = frozenset({"dan", "fin", "luz", "mora", "playa", "sin", "toda"})
+"""Words that are Spanish only beside others, since people and streets are called so, too."""
 
 
 def in_english(text: str) -> str:
@@ -76,6 +80,8 @@ def in_english(text: str) -> str:
     plain = unicodedata.normalize("NFD", text.lower())
     words: list[str] = _WORD.findall("".join(letter for letter in plain if not unicodedata.combining(letter)))
     told = [word for word in words if word.isalpha() and word not in _ALSO_ENGLISH]
-    if not told or sum(word in _ENGLISH for word in told) < _LEAST_SHARE * len(told):
+    spanish = [word for word in told if word in _ENGLISH]
+    enough = 1 if _OPENING & set(words) else _LEAST_WORDS
+    if not set(spanish) - _ALSO_NAMES or len(set(spanish)) < enough or len(spanish) < _LEAST_SHARE * len(told):
         return text
     return " ".join(_ENGLISH.get(word, word) for word in words if word not in _OPENING)

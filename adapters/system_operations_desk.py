@@ -20,7 +20,8 @@ _KINDS = {ActionKind.DISPATCH_WORK_ORDER: "work_order", ActionKind.CREATE_STAFF_
 _PREFIX = "WO-"
 _COLUMNS = (
     "number, request_id, execution_id, kind, crew, title, steps, building_id, unit, instructions, cost_limit_usd,"
-    " urgency, status, created_at, closed_at, closed_by, notes, actual_cost_usd, actual_hours"
+    " urgency, status, created_at, closed_at, closed_by, notes, actual_cost_usd, actual_hours, vendor, licence,"
+    " not_before"
 )
 _LIST = "work_orders"
 
@@ -116,8 +117,8 @@ def _understand(call: ActionCall) -> tuple[str, JobParameters]:
 def _insert(connection: sqlite3.Connection, kind: str, job: JobParameters, context: ActionContext, now: int) -> str:
     inserted = connection.execute(
         "INSERT INTO work_orders (idempotency_key, request_id, execution_id, kind, crew, title, steps, building_id,"
-        " unit, instructions, cost_limit_usd, urgency, status, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'Open', ?)",
+        " unit, instructions, cost_limit_usd, urgency, status, created_at, vendor, licence, not_before)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'Open', ?, ?, ?, ?)",
         (
             context.idempotency_key,
             context.request_id,
@@ -132,6 +133,9 @@ def _insert(connection: sqlite3.Connection, kind: str, job: JobParameters, conte
             job.cost_limit_usd,
             context.urgency,
             now,
+            job.vendor,
+            job.licence,
+            None if job.not_before is None else to_millis(job.not_before),
         ),
     )
     return f"{_PREFIX}{inserted.lastrowid}"
@@ -169,7 +173,7 @@ def _work_order(row: tuple[Any, ...]) -> WorkOrder:
     fields = dict(zip(_COLUMNS.replace(",", " ").split(), row, strict=True))
     fields["work_order_id"] = f"{_PREFIX}{fields.pop('number')}"
     fields["steps"] = json.loads(fields["steps"])
-    fields["created_at"] = from_millis(fields["created_at"])
-    if fields["closed_at"] is not None:
-        fields["closed_at"] = from_millis(fields["closed_at"])
+    for moment in ("created_at", "closed_at", "not_before"):
+        if fields[moment] is not None:
+            fields[moment] = from_millis(fields[moment])
     return WorkOrder.model_validate(fields)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from core.contract import Contract, Dollars
+from core.contract import Contract, Dollars, UtcTime
 from core.errors import Invalid
 from core.labels import ActionKind, Crew, Role
 
@@ -22,6 +22,12 @@ class JobParameters(Contract):
     """What the crew must know: the resident's words and wishes for the visit."""
     cost_limit_usd: Dollars = 0.0
     """The most that was agreed to; the crew asks before it spends more."""
+    vendor: str | None = None
+    """The vendor that is called in place of the crew, which only lets it in and looks after it."""
+    licence: str | None = None
+    """The licence that whoever does it must hold."""
+    not_before: UtcTime | None = None
+    """No visit before: notice of entry has to run, or quiet hours to end."""
 
 
 class AlertParameters(Contract):

@@ -1,12 +1,17 @@
 """What the portfolio consists of and leans on: buildings, their jurisdictions' statutes, vendors and parts."""
 
 from datetime import date
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from core.contract import Contract, Dollars, Hours, Probability
 from core.labels import Category, Trade, Urgency
+
+MOST_AT_ONCE = 1_000
+"""Technicians of a crew, or teams of a vendor; beyond it a figure is a slip of the pen, and simulating it too much."""
+WeeklyJobs = Annotated[float, Field(ge=0.0, le=2_000.0, allow_inf_nan=False)]
+"""Arrivals of one urgency."""
 
 
 class Triangle(Contract):
@@ -69,14 +74,14 @@ class Vendor(Contract):
     name: str
     trades: tuple[Trade, ...] = ()
     licences: tuple[str, ...] = ()
-    teams: int = Field(ge=1)
+    teams: int = Field(ge=1, le=MOST_AT_ONCE)
     """How many jobs it does for everybody at the same time."""
     shift_start_hour: float = Field(ge=0, lt=24)
     shift_end_hour: float = Field(gt=0, le=24)
     weekdays_only: bool
     on_call_outside_shift: bool
     travel_hours: Triangle
-    jobs_per_week: dict[Urgency, float]
+    jobs_per_week: dict[Urgency, WeeklyJobs]
     """Usual arrivals of jobs, from all of its customers."""
     job_hours: Triangle
     call_out_usd: Dollars

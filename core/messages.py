@@ -168,6 +168,8 @@ class DecisionTrace(Contract):
     """Hard gates that applied, each with its clause."""
     document_versions: dict[str, int] = Field(default_factory=dict[str, int])
     """The version of each document whose rules the decision used, by its id."""
+    rules_hash: str = ""
+    """The hash of the compiled rules; empty in traces that are older than it."""
 
 
 class Retrieved(Contract):
@@ -308,6 +310,12 @@ class WorkOrder(Contract):
     """What the crew must know: the resident's words and wishes for the visit."""
     cost_limit_usd: Dollars = 0.0
     """The most that was agreed to; the crew asks before it spends more."""
+    vendor: str | None = None
+    """The vendor that is called in place of the crew, which only lets it in and looks after it."""
+    licence: str | None = None
+    """The licence that whoever does it must hold."""
+    not_before: UtcTime | None = None
+    """No visit before: notice of entry has to run, or quiet hours to end."""
     urgency: Urgency
     status: Literal["Open", "Done"]
     created_at: UtcTime

@@ -5,6 +5,7 @@ from typing import Literal, NewType
 from pydantic import Field
 
 from core.contract import Contract, Dollars, Hours, Probability, UtcTime
+from core.entry import EntryTerms
 from core.labels import (
     ActionKind,
     ApprovalTier,
@@ -128,6 +129,15 @@ class PlanStep(Contract):
     crew: Crew
     after: tuple[str, ...] = ()
     """The steps that must be done before it."""
+    action: ActionKind = ActionKind.DISPATCH_WORK_ORDER
+    vendor: str | None = None
+    """The vendor that does it in place of the crew."""
+    licence: str | None = None
+    """The licence that whoever does it must hold."""
+    cost_share: Probability = 0.0
+    """Of the plan's expected cost."""
+    entry: EntryTerms | None = None
+    """As for an option."""
 
 
 class ResolutionOption(Contract):
@@ -153,6 +163,12 @@ class ResolutionOption(Contract):
     """The share of the message's issues that it deals with."""
     plan: tuple[PlanStep, ...] = ()
     """For a complex request: its steps with what each waits for; empty where `steps` say it all."""
+    vendor: str | None = None
+    """The vendor that carries it out in place of the crew."""
+    licence: str | None = None
+    """The licence that whoever does it must hold."""
+    entry: EntryTerms | None = None
+    """What the visit waits for; None where it may begin at once, as in an emergency."""
 
 
 class FactorScores(Contract):
@@ -232,6 +248,12 @@ class ExecutionSummary(Contract):
     execution_id: ExecutionId
     status: ExecutionStatus
     steps: tuple[ExecutionStep, ...] = ()
+    jobs: int = Field(default=1, ge=0)
+    """How many jobs it opens; a plan has one for each of its steps."""
+    jobs_done: int = Field(default=0, ge=0)
+    actual_cost_usd: Dollars | None = None
+    """What the jobs that are done have cost, as far as anybody said."""
+    actual_hours: Hours | None = None
 
 
 class Sla(Contract):

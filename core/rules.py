@@ -5,13 +5,15 @@ A document's `rules` block holds one or more of the keys of `DocumentRules`. Com
 document for a single building, where it takes the other's place; lists (`options`, `crews`, …) add up.
 """
 
-from datetime import date, time
+import hashlib
+from datetime import date
 from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from core.contract import Contract, Dollars, Hours, Probability
-from core.estate import Building, Jurisdiction, Part, Triangle, Vendor
+from core.entry import EntryRules
+from core.estate import MOST_AT_ONCE, Building, Jurisdiction, Part, Triangle, Vendor, WeeklyJobs
 from core.labels import ActionKind, ApprovalTier, Category, Crew, Role, Situation, Trade, Urgency
 from core.request import FactorScores
 
@@ -117,16 +119,6 @@ class EmergencyRules(Contract):
     document_within_hours: Hours
     advice: dict[str, str]
     """What the resident is told to do now, by safety rule id; `default` for the rest."""
-
-
-class EntryRules(Contract):
-    """When a home may be entered and noise made."""
-
-    notice_hours: Hours
-    quiet_start: time
-    quiet_end: time
-    weekend_start: time
-    weekend_end: time
 
 
 class AutonomyRules(Contract):
@@ -253,14 +245,14 @@ class CrewRules(Contract):
     """One crew of the workforce."""
 
     crew: Crew
-    technicians: int = Field(ge=1)
+    technicians: int = Field(ge=1, le=MOST_AT_ONCE)
     shift_start_hour: float = Field(ge=0, lt=24)
     shift_end_hour: float = Field(gt=0, le=24)
     weekdays_only: bool
     on_call_outside_shift: bool
     """Outside the shift, emergencies are still served."""
     travel_hours: Triangle
-    jobs_per_week: dict[Urgency, float]
+    jobs_per_week: dict[Urgency, WeeklyJobs]
     """Usual arrivals of jobs."""
     job_hours: Triangle
     """Hands-on time of a usual job."""
@@ -376,6 +368,8 @@ class RuleBook(Contract):
     """The version of every document in force, by its id."""
     sources: dict[str, str]
     """The document that states each key, by the key's name; of an item of a list, by `key:id`."""
+    holds_until: date | None = None
+    """The last day on which just these documents are in force; None where no other one begins and none ends."""
 
     def of(self, building_id: str | None) -> "RuleBook":
         """The rules that hold in one building: the general ones, but for those that its own documents replace.
@@ -404,6 +398,16 @@ class RuleBook(Contract):
             None,
         )
 
+    def states_own(self, building_id: str | None, key: SingleKey) -> bool:
+        """Whether a document of this building alone states the key."""
+        override = self.overrides.get(building_id or "")
+        return override is not None and getattr(override.rules, key) is not None
+
     def clause(self, key: str) -> str:
         """`doc_id#key` for a decision to cite."""
         return f"{self.sources[key]}#{key}"
+
+
+def rules_hash(rules: RuleBook) -> str:
+    """The first 12 characters of the hash over all that was compiled, which tells two compilers' work apart."""
+    return hashlib.sha256(rules.model_dump_json().encode()).hexdigest()[:12]

@@ -135,7 +135,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was answered to a question by a calibration that had not seen it."""
+    """What was answered to a question by a calibration that had not seen it.
+
+    The search that brought up its candidates had: one relevance is fitted on the questions of all folds, so that these
+    figures are somewhat too good. Those of the split `test` are of questions that nothing was fitted on.
+    """
 
     query: LabelledQuery
     confidence: float

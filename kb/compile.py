@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,27 @@ def in_force(documents: Iterable[Document], on: date) -> list[Document]:
 
 def compile_documents(folder: Path = DOCUMENTS, on: date | None = None) -> RuleBook:
     """The rule book of the folder's documents on this day (today by default). Raises `DocumentFault`."""
-    return compile_rules(in_force(read_documents(folder), on or date.today()))
+    documents, day = read_documents(folder), on or date.today()
+    return compile_rules(in_force(documents, day), holds_until(documents, day))
 
 
-def compile_rules(documents: Sequence[Document]) -> RuleBook:
-    """The rule book that these documents in force state. Raises `DocumentFault` for a missing or doubled key."""
+def holds_until(documents: Iterable[Document], on: date) -> date | None:
+    """The last day, from this one on, before a document begins or one that has begun ends; None where none does."""
+    fronts = [document.front for document in documents]
+    begins = [front.effective_from - timedelta(days=1) for front in fronts if front.effective_from > on]
+    ends = [
+        front.effective_to
+        for front in fronts
+        if front.effective_to is not None and front.effective_from <= on <= front.effective_to
+    ]
+    return min([*begins, *ends], default=None)
+
+
+def compile_rules(documents: Sequence[Document], until: date | None = None) -> RuleBook:
+    """The rule book that these documents in force state, and do so `until` a day.
+
+    Raises `DocumentFault` for a missing or doubled key.
+    """
     general = [document for document in documents if document.front.building == "all"]
     stated = {key: _only(key, general) for key in SINGLE_KEYS}
     listed = {key: _items(key, general) for key in LISTS}
@@ -64,6 +80,7 @@ def compile_rules(documents: Sequence[Document]) -> RuleBook:
             "overrides": _overrides(documents),
             "document_versions": {document.front.id: document.front.version for document in _by_id(documents)},
             "sources": sources,
+            "holds_until": until,
         }
     )
 

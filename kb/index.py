@@ -45,7 +45,7 @@ from kb.calibrate import (
     minimum_score,
 )
 from kb.check import check
-from kb.compile import compile_rules, in_force
+from kb.compile import compile_rules, holds_until, in_force
 from kb.evaluate import answer_metrics
 from kb.passages import passage_input, passage_parts, passages, sentence_input, single_sentences
 from kb.queries import QUERIES, LabelledQuery, read_queries
@@ -107,7 +107,7 @@ def build(
     if errors:
         raise DocumentFault("; ".join(f"{error.document}: {error.message}" for error in errors))
     read = read_documents(documents)
-    rules = compile_rules(in_force(read, day))
+    rules = compile_rules(in_force(read, day), holds_until(read, day))
     corpus = read_corpus(read, day)
     embed = _embedding(embedder)
     parts = _parts(corpus, embed)

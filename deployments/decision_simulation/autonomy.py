@@ -48,6 +48,7 @@ class Autonomy:
 
 def judge_autonomy(
     rules: RuleBook,
+    own: bool,
     category: Category,
     urgency: Urgency,
     risk: Risk,
@@ -58,12 +59,15 @@ def judge_autonomy(
 ) -> Autonomy:
     """Judge the recommended option; nothing but these figures counts, and no text.
 
+    `own` says whether a document of the building itself states the conditions; a general one can't switch it on.
     `option` must be the best of `ranked`. One option alone is ahead of nothing, so that a person looks at it; nor is
     one selected that a language model wrote.
     """
     policy, clause = rules.autonomy, rules.clause("autonomy")
     if not policy.enabled:
         return Autonomy(None, (Condition("it is switched off", False),), clause)
+    if not own:
+        return Autonomy(None, (Condition("no document of the building itself switches it on", False),), clause)
     if option is None or not ranked or ranked[0].option_id != option.option_id:
         return Autonomy(None, (Condition("there is no option ahead of the others", False),), clause)
     conditions = (

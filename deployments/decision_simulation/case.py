@@ -1,7 +1,7 @@
 """A message with all that its decision depends on, and its options picked and judged before they are simulated."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 import numpy as np
@@ -171,11 +171,19 @@ def later_key(server: str, hour: float) -> str:
 
 
 def _may_need_approval(matches: Sequence[Match], urgency: Urgency, limits: ApprovalLimits) -> list[OptionTemplate]:
-    """What may cost more than anybody may spend alone; an emergency waits for nobody."""
+    """What may cost more than anybody may spend alone, and of such a plan its first steps; an emergency waits for
+    nobody."""
     if urgency is Urgency.EMERGENCY:
         return []
-    parts = [part.template for match in matches for part in match.parts]
-    return [template for template in parts if limits.tier(template.cost_usd.high).rank > 0]
+    costly = [match for match in matches if limits.tier(match.entry.template.cost_usd.high).rank > 0]
+    return [
+        part.template for match in costly for part, first in zip(match.parts, _first_steps(match), strict=True) if first
+    ]
+
+
+def _first_steps(match: Match) -> list[bool]:
+    """Of each of its parts, whether it waits for no other one."""
+    return [not step.after for step in match.plan] if match.plan else [True]
 
 
 def _approval_hours(house: House, waits: Mapping[str, Floats], urgency: Urgency, begin: float) -> tuple[float, ...]:
@@ -184,7 +192,11 @@ def _approval_hours(house: House, waits: Mapping[str, Floats], urgency: Urgency,
 
 def jobs_of(plan: Prepared, request: int) -> list[Job]:
     """The options, part by part, as they are sampled; `request` is the place of their block of uniforms."""
-    return [_job(plan, part.template, request) for match in plan.matches for part in match.parts]
+    return [
+        replace(_job(plan, part.template, request), plan=number if match.plan else None, first=first)
+        for number, match in enumerate(plan.matches)
+        for part, first in zip(match.parts, _first_steps(match), strict=True)
+    ]
 
 
 def _job(plan: Prepared, template: OptionTemplate, request: int) -> Job:

@@ -1,9 +1,10 @@
 """DecisionSimulation on Ray Serve: the knowledge base, the waiting times, and decisions on lists of messages."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -25,12 +26,15 @@ from core.rules import RuleBook
 from core.settings import Settings
 from core.what_if import WhatIfOrder, WhatIfRun
 from deployments.decision_simulation.answer import KnowledgeAnswerer
+from deployments.decision_simulation.gates import tier_for_cost
 from deployments.decision_simulation.handles import what_if_runs
 from deployments.decision_simulation.resolver import Resolver, stable_seed
 from deployments.decision_simulation.retrieval import PASSAGES, Retrieval
-from deployments.decision_simulation.versions_in_service import VersionInService
+from deployments.decision_simulation.versions_in_service import VersionInService, outdated
 from deployments.decision_simulation.waiting import WaitingTimes
 from deployments.decision_simulation.what_if.scenario import apply
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -121,18 +125,29 @@ class DecisionSimulation:
             min_score=self._now.knowledge.min_score,
         )
 
-    def authority(self, role: Role) -> ApprovalTier:
-        """The highest tier that the approval policy lets a role stand for."""
-        return self._now.rules.approvals.authority.get(role, ApprovalTier.NONE)
+    def authority(self, role: Role, building_id: str | None = None) -> ApprovalTier:
+        """The highest tier that the approval policy of the building lets a role stand for."""
+        return self._now.rules.of(building_id).approvals.authority.get(role, ApprovalTier.NONE)
 
-    def required_tier(self, urgency: Urgency, cost_usd: float) -> ApprovalTier:
-        """Whose agreement a cost needs."""
-        return self._now.rules.approvals.limits[urgency].tier(cost_usd)
+    def required_tier(
+        self,
+        urgency: Urgency,
+        cost_usd: float,
+        building_id: str | None = None,
+        category: Category | None = None,
+        spent_usd: Mapping[Category, float] | None = None,
+    ) -> ApprovalTier:
+        """Whose agreement a cost needs in this building.
+
+        `spent_usd` is what it has spent this month; a category that is not in it has spent nothing.
+        """
+        return tier_for_cost(self._now.rules.of(building_id), urgency, cost_usd, category, spent_usd)
 
     async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:
         """Begin a run under the rules of this moment, or find the one of this id. Raises `Invalid`, `Overloaded`."""
-        await asyncio.to_thread(apply, self._now.rules, order.scenario)
-        return await self._what_ifs.start(run_id, self._now.rules, order, self._settings.time_zone)
+        rules = self._now.rules
+        await asyncio.to_thread(apply, rules, order.scenario)
+        return await self._what_ifs.start(run_id, rules, order, self._settings.time_zone)
 
     async def what_if(self, run_id: str) -> WhatIfRun:
         """How a run stands. Raises `NotFound`."""
@@ -157,21 +172,34 @@ class DecisionSimulation:
             return ServiceHealth(
                 status="degraded", detail=f"{detail}; a newer one was refused: {refusal}", version=build.version()
             )
+        if stale := outdated(now.rules, self._today()):
+            return ServiceHealth(status="degraded", detail=f"{detail}; {stale}", version=build.version())
         return ServiceHealth(status="healthy", detail=detail, version=build.version())
+
+    async def check_health(self) -> None:
+        """What Ray Serve asks now and then, from the start on: the loop runs also where no message comes."""
+        self._keep_fresh()
+
+    def _today(self) -> date:
+        return datetime.now(ZoneInfo(self._settings.time_zone)).date()
 
     def close(self) -> None:
         """Free what the knowledge base holds open."""
         self._versions.close()
 
     def _keep_fresh(self) -> None:
-        """Start the loop with the first call, when there is a running loop for it."""
+        """Start the loop with the first call or health check, when there is a running loop for it."""
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh_forever())
 
     async def _refresh_forever(self) -> None:
         while True:
             await asyncio.sleep(self._settings.waiting_refresh_s)
-            await asyncio.to_thread(self._refresh)
+            try:
+                await asyncio.to_thread(self._refresh)
+            except Exception:
+                # A loop that ended would leave this replica with old waiting times and old documents for good.
+                LOG.exception("The waiting times could not be brought up to date; the old ones go on")
 
     def _refresh(self) -> None:
         workload = self._now.waiting.workload

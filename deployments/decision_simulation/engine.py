@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from core.errors import AppError, BrokenInvariant
@@ -23,6 +24,7 @@ from deployments.decision_simulation.gates import (
     building_gate,
     cost_gate,
     entry_gate,
+    entry_terms,
     needs_notice,
     quiet_gate,
     statutory_gates,
@@ -75,7 +77,8 @@ class DecisionEngine:
         if building_id is None or building_id not in self.rules.overrides:
             return self._general
         if building_id not in self._houses:
-            self._houses[building_id] = House(self.rules.of(building_id))
+            own_autonomy = self.rules.states_own(building_id, "autonomy")
+            self._houses[building_id] = House(self.rules.of(building_id), own_autonomy)
         return self._houses[building_id]
 
     def verdict(self, item: ResolveItem, answered: bool | None = None) -> Verdict:
@@ -121,8 +124,11 @@ class DecisionEngine:
         item, subject, rules = plan.case.item, plan.subject, plan.house.rules
         scales = scales_for(rules, subject.urgency, item.risk)
         until_due = (plan.sla.resolution_due_at - item.at).total_seconds() / 3600
+        terms = partial(
+            entry_terms, urgency=subject.urgency, entry_consent=item.entry_consent, rules=rules, zone=self.zone
+        )
         options = tuple(
-            judged_option(match, sample, scales, until_due, plan.limits, subject)
+            judged_option(match, sample, scales, until_due, plan.limits, subject, terms)
             for match, sample in zip(plan.matches, samples, strict=True)
         )
         outlooks = [outlook_of(*row, scales) for row in zip(options, plan.matches, samples, strict=True)]
@@ -187,6 +193,7 @@ def _autonomy(plan: Prepared, ranked: Sequence[OptionScore], options: Sequence[R
     best = options[0] if options else None
     return judge_autonomy(
         plan.house.rules,
+        plan.house.own_autonomy,
         plan.subject.category,
         plan.subject.urgency,
         plan.case.item.risk,

@@ -6,16 +6,18 @@ sooner in the simulation, and a budget that is used up raises the tier that must
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, tzinfo
+from datetime import datetime, tzinfo
 
-from core.labels import ActionKind, Category, Crew, Trade, Urgency
+from core.entry import EntryTerms
+from core.labels import ActionKind, ApprovalTier, Category, Crew, Trade, Urgency
 from core.request import ResolutionOption, Sla
-from core.rules import ApprovalLimits, EntryRules, OptionTemplate, RuleBook
+from core.rules import ApprovalLimits, OptionTemplate, RuleBook
 from deployments.decision_simulation.sla import StatutoryDuty
 
-IN_HOMES = frozenset(Crew(trade.value) for trade in Trade) - {Crew.ELEVATOR}
+TRADES = frozenset(Crew(trade.value) for trade in Trade)
+"""Crews whose work can be heard."""
+IN_HOMES = TRADES - {Crew.ELEVATOR}
 """Crews whose visits are to homes."""
-SATURDAY = 5
 
 
 @dataclass(frozen=True)
@@ -127,29 +129,29 @@ def quiet_gate(
     template: OptionTemplate, urgency: Urgency, rules: RuleBook, at: datetime, zone: tzinfo, option_id: str
 ) -> Gate | None:
     """Says that noise keeps a trade's job waiting, where the request comes in quiet time and is no emergency."""
-    trade = template.crew in {Crew(trade.value) for trade in Trade}
-    if not trade or urgency is Urgency.EMERGENCY or template.emergency_only:
+    if not _may_disturb(template, urgency):
         return None
     local = at.astimezone(zone)
-    window = _quiet_window(rules.entry, local)
-    if window is None:
+    opens = rules.entry.opening(local)
+    if opens == local:
         return None
-    sentence = f"{template.option_id} waits until {window:%H:%M}: at {local:%H:%M} no work that can be heard is done."
+    until = f"{opens:%H:%M}" if opens.date() == local.date() else f"{opens:%A %H:%M}"
+    sentence = f"{template.option_id} waits until {until}: at {local:%H:%M} no work that can be heard is done."
     return Gate("Quiet hours", sentence, rules.clause("entry"), option_id)
 
 
-def _quiet_window(entry: EntryRules, local: datetime) -> time | None:
-    """When work may begin again, where it may not at this moment."""
-    weekend, now = local.weekday() >= SATURDAY, local.time()
-    if _within(entry.quiet_start, entry.quiet_end, now):
-        return max(entry.quiet_end, entry.weekend_start) if weekend else entry.quiet_end
-    if weekend and not entry.weekend_start <= now < entry.weekend_end:
-        return entry.weekend_start
-    return None
+def entry_terms(
+    template: OptionTemplate, urgency: Urgency, entry_consent: bool | None, rules: RuleBook, zone: tzinfo
+) -> EntryTerms | None:
+    """What the visit of such an option waits for; None for an emergency, and where nobody is disturbed."""
+    notice = needs_notice(template, urgency, entry_consent)
+    if not notice and not _may_disturb(template, urgency):
+        return None
+    return EntryTerms(rules=rules.entry, notice=notice, time_zone=str(zone))
 
 
-def _within(start: time, end: time, now: time) -> bool:
-    return start <= now < end if start <= end else now >= start or now < end
+def _may_disturb(template: OptionTemplate, urgency: Urgency) -> bool:
+    return template.crew in TRADES and urgency is not Urgency.EMERGENCY and not template.emergency_only
 
 
 def limits_with_budget(
@@ -166,6 +168,23 @@ def limits_with_budget(
     left = max(0.0, rules.budgets.monthly_usd[category] - spent_usd[category])
     names = ("automatic", "supervisor", "manager", "regional")[: rules.budgets.over_budget_tier.rank]
     return limits.model_copy(update={name: min(getattr(limits, name), left) for name in names})
+
+
+def tier_for_cost(
+    rules: RuleBook,
+    urgency: Urgency,
+    cost_usd: float,
+    category: Category | None,
+    spent_usd: Mapping[Category, float] | None,
+) -> ApprovalTier:
+    """Whose agreement a cost needs by the building's limits and, where both are known, by what is left of its budget.
+
+    A category that `spent_usd` leaves out has spent nothing.
+    """
+    if category is None or spent_usd is None:
+        return rules.approvals.limits[urgency].tier(cost_usd)
+    spent = {category: spent_usd.get(category, 0.0)}
+    return limits_with_budget(rules, urgency, category, spent).tier(cost_usd)
 
 
 def cost_gate(

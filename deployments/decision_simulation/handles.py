@@ -7,27 +7,35 @@
 import asyncio
 import logging
 import os
+import resource
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError, TaskCancelledError
 
-from core.errors import AppError, ServiceUnavailable
+from core.errors import AppError, Invalid, ServiceUnavailable
 from core.rules import RuleBook
 from core.what_if import Comparison, WhatIfOrder, WhatIfRun
 from deployments.decision_simulation.what_if.registry import RunRegistry
 from deployments.decision_simulation.what_if.replay import replay
-from deployments.decision_simulation.what_if.runs import BROKE_OFF, Runs, ThreadRuns, utc_now
+from deployments.decision_simulation.what_if.runs import BROKE_OFF, DEADLINE_S, Runs, ThreadRuns, expiry, utc_now
 
 LOG = logging.getLogger(__name__)
 NAMESPACE = "aam"
 TASK_CPUS = 0.25
 NICENESS = 10
+TASK_BYTES = 2 * 2**30
+"""So much memory a run's process may take beyond what it has when the run begins."""
+END_GRACE_S = 120.0
+"""A run that has not ended so long after its deadline, in the middle of one replication, is ended by force."""
 TELL_EVERY_S = 0.5
+TOO_LONG = "The run took too long; ask for fewer replications, a shorter time or less work."
+TOO_LARGE = "The run needs more memory than a run may take; ask for a shorter time or less work."
 TIMEOUT_S = 10.0
 
 
@@ -71,7 +79,10 @@ class RunsActor:
 
     async def _watch(self, run_id: str, task: Any) -> None:
         try:
-            self._registry.succeed(run_id, cast(Comparison, await task))
+            self._registry.succeed(run_id, cast(Comparison, await asyncio.wait_for(task, DEADLINE_S + END_GRACE_S)))
+        except TimeoutError:
+            ray.cancel(task, force=True)
+            self._registry.fail(run_id, TOO_LONG)
         except TaskCancelledError:
             # Whoever cancelled it has noted that; a task that Ray ended by itself has failed.
             self._registry.fail(run_id, BROKE_OFF)
@@ -93,7 +104,33 @@ def _task(runs: Any, run_id: str, rules: RuleBook, order: WhatIfOrder, zone: str
     with suppress(OSError):
         os.nice(NICENESS)
     runs.tell.remote(run_id, 0.0)
-    return replay(rules, order, ZoneInfo(zone), _seldom(lambda share: runs.tell.remote(run_id, share)))
+    tell = _seldom(lambda share: runs.tell.remote(run_id, share))
+    try:
+        with memory_limit(TASK_BYTES):
+            return replay(rules, order, ZoneInfo(zone), tell, expiry())
+    except MemoryError:
+        raise Invalid(TOO_LARGE) from None
+
+
+@contextmanager
+def memory_limit(more_bytes: int) -> Generator[None]:
+    """Within it, this process may take so much more memory than it has; an allocation beyond raises `MemoryError`.
+
+    The limit is on address space, of which a process reserves more than it uses. It holds on Linux alone.
+    """
+    told = Path("/proc/self/statm")
+    if not told.is_file():  # A system that does not tell how much a process has.
+        yield
+        return
+    present, hard = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(told.read_text().split()[0])
+    wanted = pages * resource.getpagesize() + more_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    try:
+        yield
+    finally:
+        # What Ray does with the result afterwards is no part of the run.
+        resource.setrlimit(resource.RLIMIT_AS, (present, hard))
 
 
 def _seldom(tell: Callable[[float], object]) -> Callable[[float], None]:

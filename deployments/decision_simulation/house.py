@@ -14,8 +14,9 @@ from deployments.decision_simulation.workforce import ServerModel, server_models
 class House:
     """One building's rules, or the general ones."""
 
-    def __init__(self, rules: RuleBook) -> None:
-        self.rules = rules
+    def __init__(self, rules: RuleBook, own_autonomy: bool = False) -> None:
+        """`own_autonomy`: whether a document of the building itself states what the system may do by itself."""
+        self.rules, self.own_autonomy = rules, own_autonomy
         emergency = emergency_options(rules)
         # An emergency action is never withheld: whoever is called brings what it needs.
         self._withheld = {

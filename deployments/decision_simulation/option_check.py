@@ -11,6 +11,7 @@ from core.messages import Retrieved
 from core.ports.intelligence import ProposedOption
 from core.request import Citation
 from core.rules import CataloguedOption, OptionTemplate, RuleBook
+from deployments.decision_simulation.gates import lacks_licence
 from deployments.decision_simulation.option_text import TextRules, Unfit, tidied
 from deployments.decision_simulation.options import Catalogue, Match, Subject, cite
 
@@ -51,6 +52,7 @@ class OptionCheck:
     """Mends what is safe to mend, drops the rest, and counts both."""
 
     def __init__(self, rules: RuleBook, catalogue: Catalogue) -> None:
+        self._rules = rules
         self._crews = frozenset(rules.crews)
         self._catalogue = catalogue
         self.text = TextRules(rules.forbidden_promises.values())
@@ -80,6 +82,9 @@ class OptionCheck:
         for proposal in proposals:
             try:
                 match, repairs = self._match(proposal, scope, kept)
+                # Catalogued options passed this gate before; an emergency action is exempt from it.
+                if lacks_licence(match.entry.template, self._rules):
+                    raise Unfit("no_licence")
             except Unfit as problem:
                 dropped[problem.reason] += 1
             else:
@@ -104,7 +109,11 @@ class OptionCheck:
         citations = _sound_citations(draft, scope, repairs)
         bases = _bases(citations, scope.suiting, action, crew)
         text = self.text.checked(draft, [base.template for base in bases], repairs)
-        cost = _bounded(draft.cost_usd, [base.template.cost_usd for base in bases], "cost", repairs)
+        cost = _no_cheaper(
+            _bounded(draft.cost_usd, [base.template.cost_usd for base in bases], "cost", repairs),
+            [base.template.cost_usd for base in bases],
+            repairs,
+        )
         work = _bounded(draft.work_hours, [base.template.work_hours for base in bases], "hours", repairs)
         lead = _bounded(draft.lead_hours, [base.template.lead_hours for base in bases], "hours", repairs)
         template = OptionTemplate(
@@ -198,6 +207,10 @@ def _bases(
     ]
     if not bases:
         raise Unfit("no_cost_basis")
+    licences = {base.template.licence for base in bases} - {None}
+    if len({base.template.vendor for base in bases}) > 1 or len(licences) > 1:
+        # It would be one's work on the other's licence.
+        raise Unfit("mixed_vendors")
     return bases
 
 
@@ -206,8 +219,7 @@ def _bounded(
 ) -> Triangle:
     """The figures within those of the bases; clipped where the usual one lies inside. Raises `Unfit`.
 
-    The most is raised to what the least of the bases may take at most: a narrower guess than any reviewed one would
-    lower the approval that is needed.
+    The most is raised to what the least of the bases may take at most.
     """
     low, mode, high = figures
     if not 0 <= low <= mode <= high:
@@ -222,6 +234,18 @@ def _bounded(
     if clipped[2] < floor:
         repairs[f"{what}_widened"] += 1
     return Triangle(low=clipped[0], mode=mode, high=max(clipped[2], floor))
+
+
+def _no_cheaper(cost: Triangle, bases: Sequence[Triangle], repairs: Counter[str]) -> Triangle:
+    """The cost raised, figure by figure, to the costliest base's: a draft can't lower the approval that is needed."""
+    raised = Triangle(
+        low=max(cost.low, *(base.low for base in bases)),
+        mode=max(cost.mode, *(base.mode for base in bases)),
+        high=max(cost.high, *(base.high for base in bases)),
+    )
+    if raised != cost:
+        repairs["cost_raised"] += 1
+    return raised
 
 
 def _require_new(template: OptionTemplate, others: Sequence[Match]) -> None:

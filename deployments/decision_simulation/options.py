@@ -7,6 +7,7 @@ from functools import lru_cache
 from statistics import median
 from typing import Literal
 
+from core.entry import EntryTerms
 from core.errors import ArtefactRefused
 from core.labels import ApprovalTier, Category, Trade, Urgency
 from core.request import Citation, Classification, Estimate, OptionId, PlanStep, ResolutionOption
@@ -132,6 +133,7 @@ def write_option(
     citations: tuple[Citation, ...] = (),
     plan: tuple[PlanStep, ...] = (),
     issues: int = 1,
+    terms: EntryTerms | None = None,
 ) -> ResolutionOption:
     """The option with what was simulated, citing `citations`, or else the section that describes it.
 
@@ -153,6 +155,9 @@ def write_option(
         source=source,
         citations=citations or (cite(entry),),
         plan=plan,
+        vendor=template.vendor,
+        licence=None if plan else template.licence,
+        entry=terms,
         share_addressed=1.0 if plan else 1.0 / issues,
     )
 

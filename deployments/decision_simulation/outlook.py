@@ -1,7 +1,10 @@
 """Writes a simulated option down, and says what is to be expected of it."""
 
+from collections.abc import Callable
+
+from core.entry import EntryTerms
 from core.request import Estimate, ResolutionOption
-from core.rules import ApprovalLimits
+from core.rules import ApprovalLimits, OptionTemplate
 from deployments.decision_simulation.options import Match, Subject, write_option
 from deployments.decision_simulation.sampling import Samples, quantile
 from deployments.decision_simulation.scoring import Outlook, Scales, faded_impact, remaining_share
@@ -15,8 +18,12 @@ def judged_option(
     until_due_hours: float,
     limits: ApprovalLimits,
     subject: Subject,
+    terms: Callable[[OptionTemplate], EntryTerms | None],
 ) -> ResolutionOption:
-    """The option with its distributions, its chance to miss the target, and the tier that its cost needs."""
+    """The option with its distributions, its chance to miss the target, and the tier that its cost needs.
+
+    `terms` says what a visit of such a template waits for; each step of a plan has its own.
+    """
     cost = estimate(samples.cost_usd)
     patience = remaining_share(samples.hours, scales.target_hours)
     in_time = int(samples.hours.searchsorted(until_due_hours, side="right"))
@@ -30,7 +37,11 @@ def judged_option(
         note="" if match.plan else subject.note,
         source=match.source,
         citations=match.citations,
-        plan=match.plan,
+        plan=tuple(
+            step.model_copy(update={"entry": terms(part.template)})
+            for step, part in zip(match.plan, match.components, strict=True)
+        ),
+        terms=None if match.plan else terms(match.entry.template),
         issues=subject.issues,
     )
 

@@ -93,6 +93,9 @@ class Planner:
                 kind="do",
                 title=self._do_title(part, parts),
                 crew=part.entry.template.crew,
+                action=part.entry.template.action,
+                vendor=part.entry.template.vendor,
+                licence=part.entry.template.licence,
                 after=(
                     *(() if _begins_at_once(part, recurring) else ("coordinate",)),
                     *(names[id(other)] for other in parts if self._waits_for(part, other)),
@@ -107,6 +110,7 @@ class Planner:
             _frame_step("verify", frame, ("coordinate", *(step.step_id for step in doing))),
         )
         components = (frame["diagnose"], frame["coordinate"], *(part.entry for part in parts), frame["verify"])
+        steps = _with_shares(steps, components)
         template = _whole(steps, components, parts, subject, recurring)
         entry = CataloguedOption(doc_id=frame["diagnose"].doc_id, template=template, quote=frame["diagnose"].quote)
         return Match(entry, 0, "catalog", _citations(components), steps, components)
@@ -190,7 +194,25 @@ def _begins_at_once(part: _Part, recurring: bool) -> bool:
 
 def _frame_step(kind: StepKind, frame: Mapping[StepKind, CataloguedOption], after: tuple[str, ...]) -> PlanStep:
     template = frame[kind].template
-    return PlanStep(step_id=kind, kind=kind, title=template.title, crew=template.crew, after=after)
+    return PlanStep(
+        step_id=kind,
+        kind=kind,
+        title=template.title,
+        crew=template.crew,
+        after=after,
+        action=template.action,
+        vendor=template.vendor,
+        licence=template.licence,
+    )
+
+
+def _with_shares(steps: Sequence[PlanStep], components: Sequence[CataloguedOption]) -> tuple[PlanStep, ...]:
+    """Each step with its part of the expected cost."""
+    costs = [sum(getattr(one.template.cost_usd, corner) for corner in _CORNERS) for one in components]
+    whole = sum(costs) or 1.0
+    return tuple(
+        step.model_copy(update={"cost_share": round(cost / whole, 6)}) for step, cost in zip(steps, costs, strict=True)
+    )
 
 
 def _whole(

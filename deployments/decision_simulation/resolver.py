@@ -15,7 +15,7 @@ from core.labels import Category, Intent, Urgency
 from core.messages import DecisionTrace, ItemFailure, Resolved, ResolveItem, Retrieved
 from core.ports.intelligence import LanguageModel, ProposedOption
 from core.request import Answer, Decision, FactorScores, ResolutionOption, Risk
-from core.rules import RuleBook
+from core.rules import RuleBook, rules_hash
 from deployments.decision_simulation.case import Case, subject_of
 from deployments.decision_simulation.decision import decide
 from deployments.decision_simulation.engine import DecisionEngine, Settled
@@ -80,6 +80,7 @@ class Resolver:
         self._drafter = drafter
         self.offer_counts = OfferCounts()
         self._engine = DecisionEngine(rules, ZoneInfo(zone))
+        self._rules_hash = rules_hash(rules)
         for building_id in rules.overrides:
             # Here and not with a building's first request, which would wait for it, or find that its rules are broken.
             self._engine.house(building_id)
@@ -218,6 +219,7 @@ class Resolver:
             },
             kb_version=rules.kb_version,
             policy_version=rules.policy_version,
+            rules_hash=self._rules_hash,
             workforce_version=tables.version,
             waiting_hours=dict(settled.waiting_hours),
             gates=settled.gates,

@@ -50,6 +50,10 @@ class Job:
     """Those that the template names."""
     later_waits: tuple[tuple[float, Floats], ...] = ()
     """As `waits`, at later hours in ascending order: what it waits for an approval, the queue goes on without it."""
+    plan: int | None = None
+    """Jobs of one plan have the same number here, and none of another: their costs together need the approval."""
+    first: bool = True
+    """Whether it waits for no other step of its plan; what does, waits for the approval with that one."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ def sample_completion(jobs: Sequence[Job], blocks: Sequence[UniformBlock]) -> li
 
     Done is when, on the clock of the crew or vendor, travel and work are over after: the approval that the cost's 90th
     percentile needs (a task for the office), the wait for a technician, the lead time, and the slowest missing part.
-    Emergencies wait for no approval.
+    A plan is agreed to as a whole, by the cost of all its steps, before its first ones begin. Emergencies wait for no
+    approval.
     """
     if not jobs:
         return []
@@ -128,7 +133,8 @@ def sample_completion(jobs: Sequence[Job], blocks: Sequence[UniformBlock]) -> li
     travels = [job.travel_hours if job.template.action in ON_SITE else NO_TIME for job in jobs]
     busy += triangular_quantiles(corners(travels), uniforms[:, _TRAVEL])
     taken_on: dict[tuple[int, ...], Floats] = {}
-    begun = lead + np.stack([_taken_on(job, costs[i], uniforms[i], taken_on) for i, job in enumerate(jobs)])
+    approvals = _approvals(jobs, costs)
+    begun = lead + np.stack([_taken_on(job, approvals[i], uniforms[i], taken_on) for i, job in enumerate(jobs)])
     hours = np.maximum(_end(jobs, begun, busy), begun) - np.array([[job.begin] for job in jobs])
     hours.sort(axis=1)
     return [Samples(cost_usd=costs[index], hours=hours[index]) for index in range(len(jobs))]
@@ -155,9 +161,22 @@ def _parts_hours(jobs: Sequence[Job], blocks: Sequence[UniformBlock]) -> Floats:
     return hours
 
 
-def _taken_on(job: Job, costs: Floats, uniforms: Floats, known: dict[tuple[int, ...], Floats]) -> Floats:
+def _approvals(jobs: Sequence[Job], costs: Floats) -> list[bool]:
+    """Whether each job waits for somebody to agree to its cost, or to that of its plan: (jobs, replications)."""
+    sums: dict[tuple[int, int], Floats] = {}
+    for job, own in zip(jobs, costs, strict=True):
+        if job.plan is not None:
+            key = (job.request, job.plan)
+            sums[key] = sums[key] + own if key in sums else own
+    whole = [own if job.plan is None else sums[job.request, job.plan] for job, own in zip(jobs, costs, strict=True)]
+    return [
+        job.first and job.urgency is not Urgency.EMERGENCY and job.limits.tier(quantile(cost, 0.9)).rank > 0
+        for job, cost in zip(jobs, whole, strict=True)
+    ]
+
+
+def _taken_on(job: Job, approval: bool, uniforms: Floats, known: dict[tuple[int, ...], Floats]) -> Floats:
     """When a technician is free for it; options of a request that wait for the same have the same array in `known`."""
-    approval = job.urgency is not Urgency.EMERGENCY and job.limits.tier(quantile(costs, 0.9)).rank > 0
     key = (job.request, id(job.clock), approval, *(id(each) for each in (job.waits, *(w for _, w in job.later_waits))))
     if key not in known:
         reported = np.full(uniforms.shape[1], job.begin)

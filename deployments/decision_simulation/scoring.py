@@ -9,8 +9,8 @@ cost          half / (half + E[cost]): one half at the cost that the policy name
 satisfaction  (1 + impact) / 2, where impact = (1 + promised impact) * E[2^(-T/target)] - 1: the promise fades
               towards -1 while the resident waits.
 compliance    1 - P(resolution target missed); quiet hours, weekend hours and the wait for an approval are part of
-              the simulated time, so each of them lowers it. The notice for entry delays nothing: a resident who
-              asks for work in the own home agrees to it.
+              the simulated time, so each of them lowers it, and so is the notice for entry where the resident did
+              not agree to entry in their absence. Who says nothing agrees by asking for the work.
 """
 
 from collections.abc import Sequence

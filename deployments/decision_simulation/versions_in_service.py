@@ -4,15 +4,27 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import date
 from typing import Generic, TypeVar
 
 from core.errors import AppError
+from core.rules import RuleBook
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GRACE_S = 60.0
 """So long an old version stays open for the calls that have begun with it; none may last longer."""
+
+
+def outdated(rules: RuleBook, today: date) -> str | None:
+    """Why rules that were compiled earlier are no longer those in force, as a sentence; None where they are."""
+    if rules.holds_until is None or today <= rules.holds_until:
+        return None
+    return (
+        f"a document came into force or ended after {rules.holds_until}, which these rules do not know yet; "
+        "run `python -m aam build`"
+    )
 
 
 class VersionInService(Generic[T]):

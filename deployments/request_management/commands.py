@@ -1,13 +1,25 @@
 """The commands that a decision or a selection gives to Execution."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+
 from core.actions import AlertParameters, JobParameters, NotifyParameters
 from core.correlation import current_correlation
 from core.labels import ActionKind, Role, Status, Urgency
 from core.messages import ActionCall, ExecutionCommand, ItemFailure, Resolved
 from core.record import RequestRecord
-from core.request import Classification, ExecutionId, OptionId, Request, ResolutionOption
+from core.request import Classification, ExecutionId, OptionId, PlanStep, Request, ResolutionOption
 
 POLICY = "policy"
+JOB_ACTION: Mapping[ActionKind, ActionKind] = {
+    ActionKind.DISPATCH_WORK_ORDER: ActionKind.DISPATCH_WORK_ORDER,
+    ActionKind.CREATE_STAFF_TASK: ActionKind.CREATE_STAFF_TASK,
+    ActionKind.ALERT_ON_CALL: ActionKind.DISPATCH_WORK_ORDER,
+    ActionKind.NOTIFY: ActionKind.CREATE_STAFF_TASK,
+}
+"""As what an option's own job comes to the desk: it has a crew and steps also where its action is to tell somebody."""
+INSTRUCTION_CHARACTERS = 8000
 
 
 def execution_id(request: Request, purpose: str) -> ExecutionId:
@@ -15,7 +27,9 @@ def execution_id(request: Request, purpose: str) -> ExecutionId:
     return ExecutionId(f"EXE_{request.request_id.removeprefix('REQ_')}_{purpose}{request.version}")
 
 
-def option_command(record: RequestRecord, option: ResolutionOption, requested_by: str) -> ExecutionCommand:
+def option_command(
+    record: RequestRecord, option: ResolutionOption, requested_by: str, now: datetime
+) -> ExecutionCommand:
     """Carry out a selected option and tell the resident."""
     request = record.request
     urgency = request.classification.urgency if request.classification else Urgency.MEDIUM
@@ -26,7 +40,7 @@ def option_command(record: RequestRecord, option: ResolutionOption, requested_by
         urgency,
         requested_by,
         (
-            _job(request, option),
+            *option_jobs(request, option, now),
             _tell_resident(
                 request,
                 "We are on it",
@@ -38,13 +52,13 @@ def option_command(record: RequestRecord, option: ResolutionOption, requested_by
 
 
 def commands_for_decision(
-    record: RequestRecord, classification: Classification, resolved: Resolved
+    record: RequestRecord, classification: Classification, resolved: Resolved, now: datetime
 ) -> tuple[ExecutionCommand, ...]:
     """What policy starts by itself: the emergency action with its alert, or word to the staff."""
     request = record.request
     acting = next((option for option in resolved.options if option.option_id == resolved.act_now), None)
     if acting is not None:
-        return (_emergency_command(record, classification, resolved, acting),)
+        return (_emergency_command(record, classification, resolved, acting, now),)
     if resolved.status is Status.ESCALATED:
         reason = resolved.decision.escalation.reason if resolved.decision.escalation else "a person is asked for"
         return (
@@ -111,7 +125,11 @@ def review_alert(record: RequestRecord, reason: str) -> ExecutionCommand:
 
 
 def _emergency_command(
-    record: RequestRecord, classification: Classification, resolved: Resolved, option: ResolutionOption
+    record: RequestRecord,
+    classification: Classification,
+    resolved: Resolved,
+    option: ResolutionOption,
+    now: datetime,
 ) -> ExecutionCommand:
     request = record.request
     escalation = resolved.decision.escalation
@@ -129,7 +147,7 @@ def _emergency_command(
         POLICY,
         (
             _call(ActionKind.ALERT_ON_CALL, alert),
-            _job(request, option),
+            *option_jobs(request, option, now),
             _tell_resident(request, "Help is on its way", f"{advice}\n\nWe have started: {option.title}."),
         ),
         option.option_id,
@@ -159,20 +177,67 @@ def _call(action: ActionKind, parameters: JobParameters | AlertParameters | Noti
     return ActionCall(action=action, parameters=parameters.model_dump(mode="json"))
 
 
-def _job(request: Request, option: ResolutionOption) -> ActionCall:
-    wishes = request.preferences.model_dump(exclude_none=True, exclude_defaults=True) if request.preferences else {}
-    # The wishes come first: a long message must not push them out.
-    instructions = "\n".join([*(f"{name}: {value}" for name, value in wishes.items()), request.message_text])
-    job = JobParameters(
-        title=option.title,
-        crew=option.crew,
-        steps=option.steps,
+def option_jobs(request: Request, option: ResolutionOption, now: datetime) -> tuple[ActionCall, ...]:
+    """What an option puts on the operations desk at this moment: one job, or one for each step of its plan."""
+    if not option.plan:
+        job = JobParameters(
+            title=option.title,
+            crew=option.crew,
+            steps=option.steps,
+            building_id=request.building_id,
+            unit=request.unit,
+            instructions=_instructions(request),
+            cost_limit_usd=option.estimated_cost_usd.p90,
+            vendor=option.vendor,
+            licence=option.licence,
+            not_before=option.entry.not_before(now) if option.entry else None,
+        )
+        return (_call(JOB_ACTION[option.action], job),)
+    limits = _shares(option.estimated_cost_usd.p90, [step.cost_share for step in option.plan])
+    return tuple(
+        _call(JOB_ACTION[step.action], _step_job(request, option, step, limit, now))
+        for step, limit in zip(option.plan, limits, strict=True)
+    )
+
+
+def job_count(command: ExecutionCommand) -> int:
+    """How many jobs it opens on the operations desk."""
+    return sum(
+        call.action in (ActionKind.DISPATCH_WORK_ORDER, ActionKind.CREATE_STAFF_TASK) for call in command.actions
+    )
+
+
+def _step_job(request: Request, option: ResolutionOption, step: PlanStep, limit: float, now: datetime) -> JobParameters:
+    place = [each.step_id for each in option.plan].index(step.step_id) + 1
+    titles = {each.step_id: each.title for each in option.plan}
+    waits = "; ".join(titles[name] for name in step.after)
+    told = f"Step {place} of {len(option.plan)}: {option.title}."
+    told += f" Begin only when this is done: {waits}." if waits else " It waits for no other step."
+    return JobParameters(
+        title=step.title[:300],
+        crew=step.crew,
         building_id=request.building_id,
         unit=request.unit,
-        instructions=instructions,
-        cost_limit_usd=option.estimated_cost_usd.p90,
+        instructions=f"{told}\n{_instructions(request)}"[:INSTRUCTION_CHARACTERS],
+        cost_limit_usd=limit,
+        vendor=step.vendor,
+        licence=step.licence,
+        not_before=step.entry.not_before(now) if step.entry else None,
     )
-    return _call(option.action, job)
+
+
+def _shares(total_usd: float, shares: Sequence[float]) -> list[float]:
+    """The total in cents by these shares, or in equal ones where there are none; they sum to it exactly."""
+    cents, whole = round(total_usd * 100), sum(shares)
+    parts = [share / whole for share in shares] if whole > 0 else [1 / len(shares)] * len(shares)
+    bounds = [round(cents * sum(parts[:place])) for place in range(len(parts))] + [cents]
+    return [(after - before) / 100 for before, after in pairwise(bounds)]
+
+
+def _instructions(request: Request) -> str:
+    """The wishes come first: a long message must not push them out."""
+    wishes = request.preferences.model_dump(exclude_none=True, exclude_defaults=True) if request.preferences else {}
+    return "\n".join([*(f"{name}: {value}" for name, value in wishes.items()), request.message_text])
 
 
 def _tell_resident(request: Request, subject: str, body: str) -> ActionCall:

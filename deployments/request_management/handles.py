@@ -125,13 +125,21 @@ class DecisionSimulationHandle:
         """What is indexed."""
         return await ask(self._handle.describe_knowledge.remote(), LOOKUP_TIMEOUT_S)
 
-    async def authority(self, role: Role) -> ApprovalTier:
+    async def authority(self, role: Role, building_id: str | None = None) -> ApprovalTier:
         """The highest tier of a role."""
-        return await ask(self._handle.authority.remote(role), LOOKUP_TIMEOUT_S)
+        return await ask(self._handle.authority.remote(role, building_id), LOOKUP_TIMEOUT_S)
 
-    async def required_tier(self, urgency: Urgency, cost_usd: float) -> ApprovalTier:
+    async def required_tier(
+        self,
+        urgency: Urgency,
+        cost_usd: float,
+        building_id: str | None = None,
+        category: Category | None = None,
+        spent_usd: dict[Category, float] | None = None,
+    ) -> ApprovalTier:
         """Whose agreement a cost needs."""
-        return await ask(self._handle.required_tier.remote(urgency, cost_usd), LOOKUP_TIMEOUT_S)
+        call = self._handle.required_tier.remote(urgency, cost_usd, building_id, category, spent_usd)
+        return await ask(call, LOOKUP_TIMEOUT_S)
 
     async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:
         """Begin a run."""

@@ -26,6 +26,7 @@ from deployments.request_management.commands import (
     POLICY,
     commands_for_decision,
     emergency_alert,
+    job_count,
     option_command,
     recall_notice,
     review_alert,
@@ -74,7 +75,7 @@ def apply_decision(
     if acting:
         option = _require_option(record, resolved.options, str(resolved.act_now))
         _act_at_once(draft, option, resolved)
-    draft.send(commands_for_decision(record, classification, resolved))
+    draft.send(commands_for_decision(record, classification, resolved, draft.at))
     _queue_execution(draft)
     return draft.done()
 
@@ -383,7 +384,7 @@ def _raise_alarm(draft: Draft) -> None:
 def _approve(draft: Draft, option: ResolutionOption, message: str) -> None:
     draft.move(Status.APPROVED, message)
     request = draft.record.request.model_copy(update=draft.fields)
-    command = option_command(draft.record.model_copy(update={"request": request}), option, draft.actor)
+    command = option_command(draft.record.model_copy(update={"request": request}), option, draft.actor, draft.at)
     draft.send((command,))
     _queue_execution(draft)
 
@@ -394,7 +395,11 @@ def _queue_execution(draft: Draft) -> None:
     selected = draft.fields.get("selected_option_id", draft.record.request.selected_option_id)
     for command in outbox:
         if selected is not None and command.option_id == selected:
-            draft.set(execution=ExecutionSummary(execution_id=command.execution_id, status=ExecutionStatus.QUEUED))
+            draft.set(
+                execution=ExecutionSummary(
+                    execution_id=command.execution_id, status=ExecutionStatus.QUEUED, jobs=job_count(command)
+                )
+            )
 
 
 def _selected(record: RequestRecord) -> ResolutionOption | None:

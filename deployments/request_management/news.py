@@ -85,18 +85,36 @@ def _outcome_details(outcome: ExecutionOutcome) -> dict[str, str | int | float |
 
 
 def _complete_work(draft: Draft, outcome: ExecutionOutcome) -> Change:
-    """The job of the selected option ends its request; any other job is only told of."""
+    """The last job of the selected option ends its request; any other job is only told of."""
     notes = outcome.notes or "The work is done."
     summary = draft.record.request.execution
     draft.tell("work_completed", notes, execution_id=outcome.execution_id)
     if summary is None or summary.execution_id != outcome.execution_id:
         return draft.done()
+    summary = _summary_with_job(summary, outcome)
+    draft.set(execution=summary)
     if draft.status in (Status.APPROVED, Status.ESCALATED):
         # The work was done before its dispatch was noted.
         draft.move(Status.IN_PROGRESS, "The work has started.", execution_id=outcome.execution_id)
-    if draft.status is Status.IN_PROGRESS:
-        end_work(draft, notes, outcome.actual_cost_usd, outcome.actual_hours)
+    if draft.status is Status.IN_PROGRESS and summary.jobs_done >= summary.jobs:
+        end_work(draft, notes, summary.actual_cost_usd, summary.actual_hours)
     return draft.done()
+
+
+def _summary_with_job(summary: ExecutionSummary, outcome: ExecutionOutcome) -> ExecutionSummary:
+    """With one more job done, and what it took."""
+    return summary.model_copy(
+        update={
+            "jobs_done": summary.jobs_done + 1,
+            "actual_cost_usd": _sum(summary.actual_cost_usd, outcome.actual_cost_usd),
+            "actual_hours": _sum(summary.actual_hours, outcome.actual_hours),
+        }
+    )
+
+
+def _sum(before: float | None, more: float | None) -> float | None:
+    """Of what is known."""
+    return before if more is None else more + (before or 0.0)
 
 
 def ordered(record: RequestRecord, command: ExecutionCommand, cost_usd: float, actor: str, now: datetime) -> Change:

@@ -4,8 +4,9 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from core.actions import TEMPLATES, JobParameters, NotifyParameters, parse_parameters
+from core.actions import TEMPLATES, ActionParameters, JobParameters, NotifyParameters, parse_parameters
 from core.errors import Invalid, NotFound, UnknownOption, WrongState
 from core.identity import Principal
 from core.labels import ActionKind, ApprovalTier, Crew, ExecutionStatus, Role, Urgency
@@ -17,10 +18,12 @@ from core.record import RequestRecord
 from core.request import ExecutionId, ExecutionSummary, OptionId, Request, RequestId, ResolutionOption
 from core.status import ENDED
 from deployments.request_management import access, news
+from deployments.request_management.commands import option_jobs
 from deployments.request_management.dispatch import change_record
 from deployments.request_management.intake import named_home
 from deployments.request_management.lifecycle import ApprovalLimitExceeded
 from deployments.request_management.peers import DecisionSimulation, ExecutionDesk
+from deployments.request_management.pipeline import spent_this_month
 from deployments.request_management.schemas import ExecutionOrder, JobCompletion, NotificationOrder
 
 
@@ -33,11 +36,14 @@ class Operations:
         decision: DecisionSimulation,
         execution: ExecutionDesk,
         clock: Callable[[], datetime],
+        zone: ZoneInfo,
     ) -> None:
+        """`zone` is the buildings', in which a month's budget begins."""
         self._store = store
         self._decision = decision
         self._execution = execution
         self._clock = clock
+        self._zone = zone
 
     async def execute(
         self, principal: Principal, order: ExecutionOrder, execution_id: str, correlation_id: str
@@ -57,13 +63,13 @@ class Operations:
                 raise WrongState(f"The request is {request.status}; reopen it first.")
             if option is None:
                 cost_usd = parameters.cost_limit_usd
-                await self._require_authority(principal, urgency, record.ordered_usd + cost_usd)
+                await self._require_authority(principal, request, urgency, record.ordered_usd + cost_usd)
         command = ExecutionCommand(
             execution_id=ExecutionId(execution_id),
             request_id=request.request_id,
             option_id=OptionId(order.option_id) if order.option_id else None,
             urgency=urgency,
-            actions=(ActionCall(action=order.action, parameters=parameters.model_dump(mode="json")),),
+            actions=_actions(order, request, option, parameters, self._clock()),
             correlation_id=correlation_id,
             requested_by=principal.sub,
         )
@@ -180,9 +186,14 @@ class Operations:
             raise NotFound("There is no such request.")
         return record, record.request
 
-    async def _require_authority(self, principal: Principal, urgency: Urgency, cost_usd: float) -> None:
-        required = await self._decision.required_tier(urgency, cost_usd)
-        of_role = await self._decision.authority(principal.role)
+    async def _require_authority(
+        self, principal: Principal, request: Request, urgency: Urgency, cost_usd: float
+    ) -> None:
+        building, labels = request.building_id, request.classification
+        spent = await spent_this_month(self._store, building, self._zone, self._clock())
+        category = labels.category if labels else None
+        required = await self._decision.required_tier(urgency, cost_usd, building, category, spent)
+        of_role = await self._decision.authority(principal.role, building)
         limit = access.authority(principal, of_role)
         if required.rank > limit.rank:
             raise ApprovalLimitExceeded(f"This cost needs the {required}; your limit is the {limit} tier.")
@@ -214,7 +225,7 @@ def _completed(order: ExecutionOrder, request: Request, option: ResolutionOption
     home = {"building_id": request.building_id, "unit": request.unit}
     if option is None:
         return {**_job_defaults(request), **order.parameters, **home}
-    agreed = {"title": option.title, "crew": option.crew, "steps": option.steps}
+    agreed = {name: getattr(option, name) for name in ("title", "crew", "steps", "vendor", "licence")}
     return {
         "instructions": request.message_text,
         **order.parameters,
@@ -222,6 +233,21 @@ def _completed(order: ExecutionOrder, request: Request, option: ResolutionOption
         **agreed,
         "cost_limit_usd": option.estimated_cost_usd.p90,
     }
+
+
+def _actions(
+    order: ExecutionOrder,
+    request: Request,
+    option: ResolutionOption | None,
+    parameters: ActionParameters,
+    now: datetime,
+) -> tuple[ActionCall, ...]:
+    """What is done: a plan is all of its jobs, and a visit begins no sooner than its option may."""
+    if option is not None and option.plan:
+        return option_jobs(request, option, now)
+    if option is not None and option.entry is not None and isinstance(parameters, JobParameters):
+        parameters = parameters.model_copy(update={"not_before": option.entry.not_before(now)})
+    return (ActionCall(action=order.action, parameters=parameters.model_dump(mode="json")),)
 
 
 def _judged_urgency(record: RequestRecord) -> Urgency:

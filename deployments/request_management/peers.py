@@ -66,12 +66,19 @@ class DecisionSimulation(Protocol):
         """What is indexed and how it is searched."""
         ...
 
-    async def authority(self, role: Role) -> ApprovalTier:
-        """The highest tier that the approval policy lets a role stand for."""
+    async def authority(self, role: Role, building_id: str | None = None) -> ApprovalTier:
+        """The highest tier that the approval policy of the building lets a role stand for."""
         ...
 
-    async def required_tier(self, urgency: Urgency, cost_usd: float) -> ApprovalTier:
-        """Whose agreement a cost needs."""
+    async def required_tier(
+        self,
+        urgency: Urgency,
+        cost_usd: float,
+        building_id: str | None = None,
+        category: Category | None = None,
+        spent_usd: dict[Category, float] | None = None,
+    ) -> ApprovalTier:
+        """Whose agreement a cost needs in this building, with what it has spent this month, by category."""
         ...
 
     async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:

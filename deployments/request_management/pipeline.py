@@ -136,11 +136,7 @@ class Pipeline:
 
     async def _spent(self, record: RequestRecord) -> dict[Category, float]:
         """What the building has spent since the month began there."""
-        now = self._clock()
-        local = now.astimezone(self._zone)
-        month = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        building: BuildingId = record.request.building_id
-        return await self._store.spent(building, since=month, before=now)
+        return await spent_this_month(self._store, record.request.building_id, self._zone, self._clock())
 
     async def _give_to_person(self, record: RequestRecord, failure: ItemFailure) -> RequestRecord:
         return await self._store_change(record, lifecycle.give_to_person(record, failure, self._clock()))
@@ -166,6 +162,14 @@ class Pipeline:
         if self._backlog is None or (now - self._backlog[0]).total_seconds() > WORKLOAD_SECONDS:
             self._backlog = (now, await self._store.backlog())
         return self._backlog[1]
+
+
+async def spent_this_month(
+    store: RequestStore, building_id: BuildingId, zone: ZoneInfo, now: datetime
+) -> dict[Category, float]:
+    """US dollars by category since the month began in this time zone."""
+    month = now.astimezone(zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return await store.spent(building_id, since=month, before=now)
 
 
 def detached(work: Coroutine[None, None, RequestRecord]) -> asyncio.Task[RequestRecord]:

@@ -117,8 +117,8 @@ class Requests:
 
     async def approve(self, principal: Principal, request_id: str, comment: str | None) -> Request:
         """Agree to a cost, within one's limit. Raises `ApprovalLimitExceeded`."""
-        access.require_staff_of(principal, await self._find(request_id))
-        limit = access.authority(principal, await self._decision.authority(principal.role))
+        request = access.require_staff_of(principal, await self._find(request_id))
+        limit = access.authority(principal, await self._decision.authority(principal.role, request.building_id))
         return await self._change(
             request_id, lambda record, now: lifecycle.approve(record, principal.sub, limit, comment, now)
         )

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from core.errors import AppError
 from core.messages import ServiceHealth
@@ -60,7 +61,7 @@ class RequestManagementService:
         self.requests = Requests(store, decision, dispatcher, clock)
         self.analysis = Analysis(ai, decision, clock)
         self.what_if = WhatIf(store, decision, clock)
-        self.operations = Operations(store, decision, execution, clock)
+        self.operations = Operations(store, decision, execution, clock, ZoneInfo(settings.time_zone))
         self.sweeper = Sweeper(settings, store, pipeline, dispatcher, clock)
         self._outcomes = OutcomeConsumer(store, outcomes, clock)
         self._loops: list[asyncio.Task[None]] = []

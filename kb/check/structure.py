@@ -48,6 +48,11 @@ def _dangling_sections(document: Document) -> Iterator[Finding]:
 def _building_rules(document: Document) -> Iterator[Finding]:
     front = document.front
     if front.building == "all":
+        if front.rules.autonomy is not None and front.rules.autonomy.enabled:
+            message = "Only a building's own document can switch autonomy on; this one is for all buildings."
+            yield error(
+                "general_autonomy", front.id, message, key_line(document.source, "rules", "autonomy", "enabled")
+            )
         return
     for key in GENERAL_ONLY:
         if getattr(front.rules, key):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adapters import knowledge_chroma
 from adapters.artefacts import load
 from adapters.embedder_onnx import OnnxEmbedder
 from adapters.knowledge_chroma import ChromaKnowledge
@@ -111,3 +112,12 @@ def test_hidden_neighbours_do_not_shorten_the_list(real_knowledge: ChromaKnowled
     assert len(sla) == 5
     assert {passage.doc_type for passage in sla} == {"sla"}
     assert own[0].building_id == "B"
+
+
+def test_files_of_another_make_are_refused(kb_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def lacking(folder: Path, contents: object) -> None:
+        raise KeyError("links")
+
+    monkeypatch.setattr(knowledge_chroma, "_read_searched", lacking)
+    with pytest.raises(ArtefactRefused, match="of another make"):
+        ChromaKnowledge(kb_folder)

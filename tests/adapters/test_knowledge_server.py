@@ -10,10 +10,11 @@ import chromadb
 import numpy as np
 import pytest
 
+from adapters import chroma_neighbours
 from adapters.artefacts import build_once
 from adapters.chroma_neighbours import hang_up
 from adapters.knowledge_chroma import ChromaKnowledge
-from core.errors import Unavailable
+from core.errors import ArtefactRefused, Unavailable
 from core.messages import RetrieveQuery
 from kb.index import build
 from kb.queries import read_queries
@@ -119,3 +120,25 @@ def test_no_document_of_another_kind_or_building_comes_from_the_server(folder: P
     assert {passage.doc_type for passage in found} == {"information"}
     assert {passage.building_id for passage in found} <= {"all", "B"}
     knowledge.close()
+
+
+def test_a_url_with_a_path_is_refused_before_anything_is_asked(folder: Path):
+    with pytest.raises(ArtefactRefused, match="without a path"):
+        ChromaKnowledge(folder, chroma_url="http://127.0.0.1:9/chroma")
+
+
+def test_a_client_is_hung_up_where_a_collection_cannot_be_opened(server: str, monkeypatch: pytest.MonkeyPatch):
+    hung: list[Any] = []
+
+    def refuse(client: Any, name: str, vectors: Any) -> Any:
+        raise ValueError("no such collection")
+
+    def note(client: Any) -> None:
+        hung.append(client)
+        hang_up(client)
+
+    monkeypatch.setattr(chroma_neighbours, "_uploaded", refuse)
+    monkeypatch.setattr(chroma_neighbours, "hang_up", note)
+    with pytest.raises(Unavailable):
+        chroma_neighbours.open_server(server, "v1", {"passages": np.zeros((0, 4), dtype=np.float32)})
+    assert len(hung) == 1

@@ -20,6 +20,7 @@ MASKED = {
     "call 212.555.0142": "call [PHONE_1]",
     "call 212 555 0142": "call [PHONE_1]",
     "call 2 1 2 5 5 5 0 1 4 2": "call [PHONE_1]",
+    "call (212) - 555 01420": "call [PHONE_1]",
     "call +44 20 7946 0958": "call [PHONE_1]",
     "call 555-0142": "call [PHONE_1]",
     "llame al 612 345 678": "llame al [PHONE_1]",

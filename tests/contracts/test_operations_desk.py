@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from adapters import desk_database
 from adapters.desk_database import open_desk_database
+from adapters.sqlite import Database
 from adapters.system_operations_desk import SqliteOperationsDesk
 from core.errors import ActionRejected, InvalidCursor, NotFound, SystemUnavailable
 from core.labels import ActionKind, Crew, Urgency
@@ -204,3 +206,33 @@ async def test_a_closed_desk_is_unavailable(desk: OperationsDesk) -> None:
     await desk.close()
     with pytest.raises(SystemUnavailable):
         await desk.perform(job(), context("EXE_1:0"))
+
+
+async def test_a_work_order_tells_who_must_do_it_and_from_when_on(desk: OperationsDesk) -> None:
+    begins = NOW + timedelta(hours=24)
+    parameters = {"title": "Pump", "crew": "general", "vendor": "pumps-inc", "licence": "plumber"}
+    call = ActionCall(action=ActionKind.DISPATCH_WORK_ORDER, parameters=parameters | {"not_before": begins.isoformat()})
+    order = await desk.work_order(await desk.perform(call, context("EXE_9:0")))
+    assert order is not None
+    assert (order.vendor, order.licence, order.not_before) == ("pumps-inc", "plumber", begins)
+    plain = ActionCall(action=ActionKind.DISPATCH_WORK_ORDER, parameters={"title": "Tap", "crew": "plumbing"})
+    order = await desk.work_order(await desk.perform(plain, context("EXE_9:1")))
+    assert order is not None
+    assert (order.vendor, order.licence, order.not_before) == (None, None, None)
+
+
+async def test_a_desk_of_an_earlier_release_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "desk.sqlite3"
+    old = Database(path, desk_database._SCHEMA[:1], unavailable=SystemUnavailable)
+    await old.write(
+        lambda connection: connection.execute(
+            "INSERT INTO work_orders (idempotency_key, execution_id, kind, crew, title, steps, cost_limit_usd, urgency,"
+            " status, created_at) VALUES ('k', 'EXE_1', 'work_order', 'general', 'Old', '[]', 0, 'Low', 'Open', 0)"
+        )
+    )
+    await old.close()
+    desk = SqliteOperationsDesk(open_desk_database(path), clock=lambda: NOW)
+    order = await desk.work_order("WO-1")
+    assert order is not None
+    assert (order.title, order.vendor) == ("Old", None)
+    await desk.close()

@@ -1,3 +1,4 @@
+import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -91,3 +92,18 @@ def test_versions_do_not_depend_on_the_order_of_documents():
     documents = in_force(read_documents(), DAY)
     assert policy_version(documents) == policy_version(documents[::-1])
     assert compile_rules(documents).kb_version == compile_rules(documents[::-1]).kb_version
+
+
+def test_a_rule_book_knows_until_when_it_holds(folder: Path):
+    for document in read_documents(folder):
+        if document.front.effective_from > DAY or document.front.effective_to is not None:
+            document.path.unlink()
+    assert compile_documents(folder, DAY).holds_until is None
+    pets = folder / "pets.md"
+    edit(pets, "\nowner:", "\neffective_to: 2026-12-31\nowner:")
+    assert compile_documents(folder, DAY).holds_until == date(2026, 12, 31)
+    later = pets.read_text().replace("id: pets\n", "id: pets-later\n")
+    later = re.sub(r"effective_from: .*", "effective_from: 2026-09-01", later)
+    (folder / "pets-later.md").write_text(later)
+    assert compile_documents(folder, DAY).holds_until == date(2026, 8, 31)
+    assert compile_documents(folder, date(2026, 9, 1)).holds_until == date(2026, 12, 31)

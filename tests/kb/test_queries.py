@@ -1,10 +1,15 @@
 """The labelled questions: enough of them, and every gold section exists and holds the answer."""
 
+import re
 from collections import Counter
 
+from kb.asked import read_asked
 from kb.passages import passages
 from kb.queries import read_queries
 from kb.reader import read_documents
+
+NEAR_COPY = 0.8
+"""From this overlap of words on, a kept question would tell a fit what a `test` query only measures."""
 
 
 def sections() -> dict[tuple[str, str], str]:
@@ -50,3 +55,30 @@ def test_no_question_is_copied_into_a_document():
     for query in read_queries():
         if len(query.query.split()) > 4:
             assert not any(query.query.lower() in source for source in sources), query.query
+
+
+def test_no_kept_question_is_a_near_copy_of_a_test_query():
+    kept = {asked.question: words(asked.question) for questions in read_asked().values() for asked in questions}
+    copies = [
+        (question, query.query)
+        for query in read_queries()
+        if query.split == "test"
+        for question, held in kept.items()
+        if overlap(held, words(query.query)) >= NEAR_COPY
+    ]
+    assert not copies
+
+
+def test_a_near_copy_is_told_from_a_question_about_the_same_thing():
+    measured = words("does the exterminator work saturdays?")
+    assert overlap(words("Does the exterminator work Saturdays, please?"), measured) >= NEAR_COPY
+    assert overlap(words("does the exterminator come on saturdays?"), measured) < NEAR_COPY
+
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.casefold()))
+
+
+def overlap(one: frozenset[str], two: frozenset[str]) -> float:
+    """Jaccard's index."""
+    return len(one & two) / len(one | two)

@@ -106,6 +106,12 @@ FAULTS = (
         edit("autonomy.md", (r"^owner:", "effective_to: 2026-06-30\nowner:")),
     ),
     Fault(
+        "autonomy is switched on for all buildings",
+        "general_autonomy",
+        "autonomy",
+        edit("autonomy.md", (r"^    enabled: false$", "    enabled: true")),
+    ),
+    Fault(
         "two versions hold at the same time",
         "overlapping_versions",
         "guests-and-occupancy",

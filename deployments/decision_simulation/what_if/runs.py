@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,6 +17,14 @@ from deployments.decision_simulation.what_if.replay import replay
 
 LOG = logging.getLogger(__name__)
 BROKE_OFF = "The run broke off; try it again."
+DEADLINE_S = 1800.0
+"""A run that takes longer ends with the replications that it has made."""
+
+
+def expiry(seconds: float = DEADLINE_S, clock: Callable[[], float] = time.monotonic) -> Callable[[], bool]:
+    """Tells whether so many seconds have passed since now."""
+    ends = clock() + seconds
+    return lambda: clock() >= ends
 
 
 class Runs(Protocol):
@@ -46,7 +55,8 @@ def utc_now() -> datetime:
 class ThreadRuns:
     """Runs in this process, one at a time; seen by nobody else, and gone with it."""
 
-    def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, clock: Callable[[], datetime] = utc_now, deadline_s: float = DEADLINE_S) -> None:
+        self._deadline_s = deadline_s
         self._registry = RunRegistry(clock)
         self._lock = threading.Lock()
         self._cancelled: dict[str, threading.Event] = {}
@@ -80,7 +90,7 @@ class ThreadRuns:
             return run
 
     def _work(self, run_id: str, rules: RuleBook, order: WhatIfOrder, zone: str) -> None:
-        cancelled = self._cancelled[run_id]
+        cancelled, expired = self._cancelled[run_id], expiry(self._deadline_s)
 
         def tell(share: float) -> None:
             with self._lock:
@@ -90,7 +100,7 @@ class ThreadRuns:
             if cancelled.is_set():
                 return
             tell(0.0)
-            result = replay(rules, order, ZoneInfo(zone), tell, cancelled.is_set)
+            result = replay(rules, order, ZoneInfo(zone), tell, lambda: cancelled.is_set() or expired())
             with self._lock:
                 self._registry.succeed(run_id, result)
         except AppError as error:

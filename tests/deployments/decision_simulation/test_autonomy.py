@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.labels import ActionKind, ApprovalTier, Category, Intent, Urgency
 from core.messages import ResolveItem
 from core.request import OptionScore, ResolutionOption
-from core.rules import RuleBook
+from core.rules import BuildingOverride, DocumentRules, RuleBook
 from deployments.decision_simulation.autonomy import Autonomy, judge_autonomy
 from deployments.decision_simulation.engine import Case, DecisionEngine, Settled
 from deployments.decision_simulation.waiting import WaitingTimes
@@ -31,7 +31,9 @@ def allowing(rules: RuleBook, **changes: object) -> RuleBook:
         "least_lead": 0.0,
         "citation_needed": True,
     }
-    return rules.model_copy(update={"autonomy": rules.autonomy.model_copy(update=wide | changes)})
+    autonomy = rules.autonomy.model_copy(update=wide | changes)
+    own = BuildingOverride(rules=DocumentRules(autonomy=autonomy), sources={"autonomy": "doc-autonomy"})
+    return rules.model_copy(update={"overrides": {"BLD_A": own}})
 
 
 @pytest.fixture
@@ -69,6 +71,20 @@ def test_with_every_condition_the_best_option_is_carried_out_and_says_why(
     (line,) = [line for line in settled.gates if line.startswith("Autonomy:")]
     for figure in ("risk score 0.20", "approval none", "least certain label 0.95", "cites procedures", "ahead by"):
         assert figure in line
+
+
+def test_a_general_document_switches_it_on_nowhere(
+    rules: RuleBook, make_item: Callable[..., ResolveItem], settle: Callable[[RuleBook, ResolveItem], Settled]
+) -> None:
+    own = allowing(cheap(rules))
+    general = own.model_copy(update={"autonomy": own.of("BLD_A").autonomy, "overrides": {}})
+    assert settle(own, plain(make_item)).carry_out is not None
+    settled = settle(general, plain(make_item))
+    assert settled.carry_out is None
+    assert any("no document of the building itself switches it on" in line for line in settled.gates)
+    # Nor does a document of the building that states something else.
+    entry = BuildingOverride(rules=DocumentRules(entry=rules.entry), sources={"entry": "doc-entry-a"})
+    assert settle(general.model_copy(update={"overrides": {"BLD_A": entry}}), plain(make_item)).carry_out is None
 
 
 CLOSING = {
@@ -121,7 +137,8 @@ def judge(
 ) -> Autonomy:
     labels = item.classification
     return judge_autonomy(
-        allowing(cheap(rules)),
+        allowing(cheap(rules)).of("BLD_A"),
+        True,
         labels.category,
         labels.urgency,
         item.risk,
@@ -200,6 +217,6 @@ def test_what_is_carried_out_meets_every_condition(
     assert option.approval.rank <= tier.rank
     assert item.risk.score <= risk
     assert item.classification.least_confidence >= confidence
-    assert item.classification.urgency in book.autonomy.urgencies
+    assert item.classification.urgency in book.of("BLD_A").autonomy.urgencies
     assert settled.verdict.rule == ""
     assert settled.decision.scores[0].option_id == settled.carry_out

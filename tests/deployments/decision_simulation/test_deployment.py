@@ -12,6 +12,7 @@ from adapters.artefacts import MANIFEST, hash_files, version_of
 from adapters.build import rules_archive
 from adapters.knowledge_files import ARTEFACT, RULES
 from core.labels import ApprovalTier, Urgency
+from core.rules import rules_hash
 from core.settings import Settings
 from deployments.decision_simulation.deployment import DecisionSimulation
 
@@ -47,7 +48,7 @@ def publish(settings: Settings, change: Callable[[dict[str, Any]], None]) -> Non
 def test_a_changed_limit_holds_after_a_look_and_both_rule_books_are_kept(
     replica: DecisionSimulation, own_settings: Settings
 ) -> None:
-    before = replica.describe_knowledge().kb_version
+    before, first = replica.describe_knowledge().kb_version, rules_hash(replica._now.rules)
     policy = json.loads((own_settings.artefacts_dir / ARTEFACT / RULES).read_text())["policy_version"]
     assert replica.required_tier(Urgency.LOW, 140.0) is ApprovalTier.NONE
 
@@ -62,8 +63,9 @@ def test_a_changed_limit_holds_after_a_look_and_both_rule_books_are_kept(
     assert replica.describe_knowledge().kb_version == "changed"
     assert replica.health().status == "healthy"
     archive = rules_archive(own_settings)
-    assert archive.read(before, policy).approvals.limits[Urgency.LOW].automatic == 150.0
-    assert archive.read("changed", "lowered").approvals.limits[Urgency.LOW].automatic == 100.0
+    assert archive.read(before, policy, first).approvals.limits[Urgency.LOW].automatic == 150.0
+    changed = archive.read("changed", "lowered", rules_hash(replica._now.rules))
+    assert changed.approvals.limits[Urgency.LOW].automatic == 100.0
 
 
 def test_broken_rules_are_refused_and_told_and_the_old_ones_go_on(

@@ -9,12 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.entry import EntryTerms
 from core.estate import Vendor
 from core.labels import ActionKind, ApprovalTier, Category, Crew, Urgency
 from core.messages import ResolveItem
 from core.rules import BuildingOverride, CataloguedOption, DocumentRules, OptionTemplate, RuleBook
 from deployments.decision_simulation.engine import Case, DecisionEngine, Settled
-from deployments.decision_simulation.gates import lacks_licence, limits_with_budget, needs_notice, quiet_gate
+from deployments.decision_simulation.gates import (
+    entry_terms,
+    lacks_licence,
+    limits_with_budget,
+    needs_notice,
+    quiet_gate,
+)
 from deployments.decision_simulation.waiting import WaitingTimes
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -152,11 +159,12 @@ def test_an_emergency_needs_no_notice(make_template: Callable[..., OptionTemplat
 @pytest.mark.parametrize(
     ("moment", "until"),
     [
-        (datetime(2026, 3, 3, 23, tzinfo=UTC), "07:00"),
+        (datetime(2026, 3, 3, 23, tzinfo=UTC), "Wednesday 07:00"),
         (datetime(2026, 3, 4, 6, 59, tzinfo=UTC), "07:00"),
         (datetime(2026, 3, 7, 8, 30, tzinfo=UTC), "09:00"),
         (datetime(2026, 3, 7, 3, tzinfo=UTC), "09:00"),
-        (datetime(2026, 3, 8, 20, tzinfo=UTC), "09:00"),
+        (datetime(2026, 3, 6, 23, tzinfo=UTC), "Saturday 09:00"),
+        (datetime(2026, 3, 8, 20, tzinfo=UTC), "Monday 07:00"),
         (datetime(2026, 3, 3, 14, tzinfo=UTC), None),
         (datetime(2026, 3, 7, 9, tzinfo=UTC), None),
     ],
@@ -328,3 +336,37 @@ def test_no_passage_changes_a_gate_or_a_tier(
         ]
     )
     assert with_it == without
+
+
+def test_an_option_tells_who_does_it_and_what_its_visit_waits_for(
+    rules: RuleBook,
+    make_template: Callable[..., OptionTemplate],
+    make_item: Callable[..., ResolveItem],
+    settle: Callable[..., Settled],
+) -> None:
+    book = with_options(rules, make_template("licensed", keywords=("sink",), licence="boilers"))
+    crews = {key: crew.model_copy(update={"licences": ("boilers",)}) for key, crew in rules.crews.items()}
+    book = book.model_copy(update={"crews": crews})
+
+    def entry(**changes: object) -> EntryTerms | None:
+        option = next(
+            each for each in settle(book, make_item("slow sink", **changes)).options if each.option_id == "licensed"
+        )
+        assert (option.vendor, option.licence) == (None, "boilers")
+        return option.entry
+
+    refused, agreed = entry(entry_consent=False), entry(entry_consent=True)
+    assert refused is not None
+    assert agreed is not None
+    assert refused.not_before(TUESDAY) == TUESDAY + timedelta(hours=24)
+    assert agreed.not_before(TUESDAY) is None
+    emergency = settle(book, make_item("gas", urgency=Urgency.EMERGENCY, safety_rule="gas_smell", entry_consent=False))
+    assert all(option.entry is None for option in emergency.options)
+
+
+def test_a_task_at_a_desk_waits_for_nothing(rules: RuleBook, make_template: Callable[..., OptionTemplate]) -> None:
+    task = make_template("call", action=ActionKind.CREATE_STAFF_TASK, crew=Crew.OFFICE)
+    assert entry_terms(task, Urgency.LOW, False, rules, UTC_ZONE) is None
+
+
+TUESDAY = datetime(2026, 3, 3, 14, tzinfo=UTC)

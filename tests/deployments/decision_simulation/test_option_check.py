@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import Unavailable
+from core.estate import Triangle
 from core.labels import Category, Intent, Trade, Urgency
 from core.messages import ResolveItem, Retrieved
 from core.ports.intelligence import ProposedOption
@@ -305,3 +306,38 @@ async def test_without_a_language_model_there_are_no_drafts(
     make_item: Callable[..., ResolveItem], failure: Exception
 ) -> None:
     assert await ask_for_drafts(Drafting(failure), make_item(), SUBJECT, [PASSAGE], CATALOGUE) == ()
+
+
+def based_on(*changes: dict[str, Any], **rules: Any) -> Checked:
+    """A draft that cites as many reviewed options of one section, each `ENTRY` with changes of its own."""
+    entries = [
+        ENTRY.model_copy(
+            update={"template": ENTRY.template.model_copy(update={"option_id": f"base-{number}"} | change)}
+        )
+        for number, change in enumerate(changes)
+    ]
+    others = [each for each in RULES.options if each.template.option_id != ENTRY.template.option_id]
+    book = RULES.model_copy(update={"options": (*others, *entries), **rules})
+    return OptionCheck(book, Catalogue(book)).check(SUBJECT, (), (draft(),), (PASSAGE,))
+
+
+def test_a_draft_is_never_cheaper_than_the_costliest_option_that_it_cites() -> None:
+    dear = Triangle(low=COST.low + 50, mode=COST.mode + 100, high=COST.high * 3)
+    (match,) = based_on({}, {"cost_usd": dear}).matches
+    assert match.entry.template.cost_usd == dear
+
+
+def test_a_draft_is_not_done_by_one_vendor_on_the_licence_of_another() -> None:
+    vendor = next(iter(RULES.vendors))
+    assert based_on({"vendor": vendor}, {"vendor": vendor}).report.dropped == {}
+    assert based_on({"vendor": vendor}, {}).report.dropped == {"mixed_vendors": 1}
+    assert based_on({"licence": "one"}, {"licence": "other"}).report.dropped == {"mixed_vendors": 1}
+
+
+def test_a_draft_needs_the_licence_of_what_it_is_drawn_from() -> None:
+    assert based_on({"licence": "nobody has it"}).report.dropped == {"no_licence": 1}
+    crews = {
+        name: crew.model_copy(update={"licences": (*crew.licences, "nobody has it")})
+        for name, crew in RULES.crews.items()
+    }
+    assert based_on({"licence": "nobody has it"}, crews=crews).report.dropped == {}

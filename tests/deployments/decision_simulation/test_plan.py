@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from core.errors import ArtefactRefused
 from core.labels import ActionKind, Category, Intent, Trade, Urgency
 from core.request import Classification, Issue, PlanStep
-from core.rules import PlanPhase
+from core.rules import CataloguedOption, PlanPhase
+from deployments.decision_simulation.house import House
 from deployments.decision_simulation.offers import Offers
 from deployments.decision_simulation.option_check import OptionCheck
 from deployments.decision_simulation.options import Catalogue, Match, Subject, leading_subject
@@ -235,3 +236,32 @@ def test_the_parts_of_all_options_come_in_one_row() -> None:
     row = [samples([float(place)], [1.0]) for place in range(1 + len(plan.parts) + 1)]
     whole = whole_samples([simple, plan, simple], row)
     assert [each.cost_usd.tolist() for each in whole] == [[0.0], [sum(range(1, 6))], [6.0]]
+
+
+def test_each_step_tells_who_does_it_and_its_share_of_the_cost() -> None:
+    plan = made(DIRT, HOLE, LEAK)
+    for step, component in zip(plan.plan, plan.components, strict=True):
+        template = component.template
+        assert (step.crew, step.action, step.vendor, step.licence) == (
+            template.crew,
+            template.action,
+            template.vendor,
+            template.licence,
+        )
+    costs = [sum(part.template.cost_usd.model_dump().values()) for part in plan.components]
+    assert [step.cost_share for step in plan.plan] == pytest.approx([cost / sum(costs) for cost in costs], abs=1e-5)
+    assert sum(step.cost_share for step in plan.plan) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_step_that_nobody_may_do_is_in_no_plan() -> None:
+    def locked(entry: CataloguedOption) -> CataloguedOption:
+        template = entry.template.model_copy(update={"licence": "nobody has it"})
+        return entry.model_copy(update={"template": template})
+
+    plan = made(DIRT, LEAK)
+    water = next(part.template.option_id for part in plan.components if part.template.crew == Trade.PLUMBING)
+    options = tuple(locked(each) if each.template.option_id == water else each for each in RULES.options)
+    house = House(RULES.model_copy(update={"options": options}))
+    labels = labels_for(DIRT, LEAK)
+    offered = house.offers.offer(leading_subject("dust. water drips", labels, labels.urgency), labels)
+    assert all(part.template.licence != "nobody has it" for match in offered.matches for part in match.parts)

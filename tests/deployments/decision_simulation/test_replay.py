@@ -12,7 +12,7 @@ from adapters.rules_archive import RulesArchive
 from core.errors import ArtefactRefused
 from core.labels import ActionKind, ApprovalTier, Category, Crew, Intent, Urgency
 from core.messages import DecisionTrace, Resolved, ResolveItem, Workload
-from core.rules import BuildingOverride, DocumentRules, RuleBook
+from core.rules import BuildingOverride, DocumentRules, RuleBook, rules_hash
 from deployments.decision_simulation.replay import as_recorded, replay, replay_case
 from deployments.decision_simulation.resolver import Resolver
 from deployments.decision_simulation.retrieval import Retrieval
@@ -77,7 +77,7 @@ async def test_200_decisions_in_all_buildings_are_replayed_to_the_same_bytes_aft
             trace = DecisionTrace.model_validate_json(result.trace.model_dump_json())
             with pytest.raises(ArtefactRefused, match="kb-later"):
                 replay(trace, changed)
-            again = replay_case(trace, archive.read(trace.kb_version, trace.policy_version))
+            again = replay_case(trace, archive.read(trace.kb_version, trace.policy_version, trace.rules_hash))
             assert again.decision.model_dump_json() == result.decision.model_dump_json()
             assert again.gates == result.trace.gates
             assert again.options == result.options
@@ -102,15 +102,21 @@ def test_the_archive_keeps_a_version_once_and_refuses_what_it_does_not_hold(book
     before = path.stat().st_mtime_ns
     assert archive.keep(book) == path
     assert path.stat().st_mtime_ns == before
-    assert archive.read("kb-test", "policy-test") == book
-    assert [one.name for one in path.parent.iterdir()] == ["kb-test-policy-test.json"]
+    hashed = rules_hash(book)
+    assert archive.read("kb-test", "policy-test", hashed) == book
+    assert [one.name for one in path.parent.iterdir()] == [f"kb-test-policy-test-{hashed}.json"]
     with pytest.raises(ArtefactRefused, match="were not kept"):
         archive.read("kb-test", "policy-other")
     with pytest.raises(ArtefactRefused, match="no version"):
         archive.read("../../etc", "passwd")
+    path.write_text(book.model_copy(update={"options": book.options[:-1]}).model_dump_json())
+    with pytest.raises(ArtefactRefused, match="not those of its name"):
+        archive.read("kb-test", "policy-test", hashed)
     path.write_text("{}")
     with pytest.raises(ArtefactRefused, match="can't be read"):
-        archive.read("kb-test", "policy-test")
+        archive.read("kb-test", "policy-test", hashed)
+    path.with_name("kb-test-policy-test.json").write_text(book.model_dump_json())
+    assert archive.read("kb-test", "policy-test") == book  # As older traces name it.
     path.with_name("kb-a-policy-b.json").write_text(book.model_dump_json())
     with pytest.raises(ArtefactRefused, match="not those of its name"):
         archive.read("kb-a", "policy-b")
@@ -126,3 +132,14 @@ async def test_an_injected_order_is_replayed_as_the_text_that_it_is(
     assert isinstance(result, Resolved)
     assert result.carry_out is None
     assert replay(result.trace, book) == result.decision
+
+
+def test_rules_that_another_compiler_made_of_the_same_documents_have_a_file_of_their_own(
+    book: RuleBook, tmp_path: Path
+) -> None:
+    archive = RulesArchive(tmp_path)
+    other = book.model_copy(update={"options": book.options[:-1]})
+    assert (other.kb_version, other.policy_version) == (book.kb_version, book.policy_version)
+    assert archive.keep(book) != archive.keep(other)
+    for rules in (book, other):
+        assert archive.read(rules.kb_version, rules.policy_version, rules_hash(rules)) == rules

@@ -228,3 +228,17 @@ def test_what_waits_for_an_approval_finds_the_queue_of_that_hour(job: Job) -> No
     stale, fresh, between = sample_completion([busy, known, half], [uniform_block(1, 512)])
     assert stale.hours - fresh.hours == pytest.approx(10.0)
     assert stale.hours - between.hours == pytest.approx(5.0)
+
+
+def test_a_plan_waits_for_the_approval_that_its_sum_needs_once_and_first(job: Job) -> None:
+    cheap = replace(job, template=job.template.model_copy(update={"cost_usd": Triangle(low=200, mode=200, high=200)}))
+    block = [uniform_block(1, 64)]
+    alone = sample_completion([cheap], block)[0]
+    first, second = sample_completion([replace(cheap, plan=0), replace(cheap, plan=0, first=False)], block)
+    # Nobody need agree to $200, but somebody to $400; the second step begins when that is over.
+    assert first.hours == pytest.approx(alone.hours + 5.0)
+    assert second.hours == pytest.approx(alone.hours)
+    others = sample_completion([replace(cheap, plan=0), replace(cheap, plan=1)], block)
+    assert others[0].hours == pytest.approx(alone.hours)
+    urgent = [replace(cheap, plan=0, urgency=Urgency.EMERGENCY) for _ in range(9)]
+    assert sample_completion(urgent, block)[0].hours == pytest.approx(alone.hours)

@@ -195,8 +195,8 @@ async def test_no_more_than_the_bound_are_in_hand(world: Any, make_command: Make
 
 
 async def test_long_work_stays_hidden_from_others(world: Any, make_command: Make, call: Calls) -> None:
-    world.faults.pause_s = 0.9
-    consumers = [world.consumer(world.executor(), visibility_s=0.3) for _ in range(2)]
+    world.faults.pause_s = 2.5
+    consumers = [world.consumer(world.executor(), visibility_s=1.0) for _ in range(2)]
     for consumer in consumers:
         consumer.start()
     await world.send(make_command(call["job"]()))

@@ -1,16 +1,26 @@
 """What may be done to a request: the legal steps, what each one tells and causes, and what it never does."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.actions import JobParameters, parse_parameters
+from core.entry import EntryRules, EntryTerms
 from core.errors import IllegalTransition, Rejected, UnknownOption, WrongState
-from core.labels import ActionKind, ApprovalTier, Category, ExecutionStatus, Status, Urgency
+from core.labels import ActionKind, ApprovalTier, Category, Crew, ExecutionStatus, Status, Urgency
 from core.messages import ExecutionOutcome, ItemFailure
 from core.record import NextAction, RequestRecord
-from core.request import Approval, Confidences, ExecutionId, ExecutionStep, ExecutionSummary
+from core.request import (
+    Approval,
+    Confidences,
+    ExecutionId,
+    ExecutionStep,
+    ExecutionSummary,
+    PlanStep,
+    ResolutionOption,
+)
 from core.status import LEGAL
 from deployments.request_management import lifecycle, news
 from deployments.request_management.change import Change
@@ -438,3 +448,91 @@ def test_whatever_is_tried_in_whatever_order_the_story_stays_whole(tier: Approva
             approval = record.request.approval
             assert approval is not None
             assert tier is ApprovalTier.NONE or approval.granted_by == "m"
+
+
+def plan_option() -> ResolutionOption:
+    """Two crews and a vendor, of which the last waits for the others; noise and entry wait for Monday 12:00 UTC."""
+    rules = EntryRules(
+        notice_hours=24, quiet_start=time(22), quiet_end=time(7), weekend_start=time(9), weekend_end=time(19)
+    )
+    steps = (
+        PlanStep(step_id="look", kind="diagnose", title="Find it", crew=Crew.GENERAL, cost_share=0.333333),
+        PlanStep(
+            step_id="mend",
+            kind="do",
+            title="Mend it",
+            crew=Crew.PLUMBING,
+            after=("look",),
+            vendor="pipes-inc",
+            licence="plumber",
+            cost_share=0.333333,
+            entry=EntryTerms(rules=rules, notice=True, time_zone="UTC"),
+        ),
+        PlanStep(
+            step_id="call",
+            kind="verify",
+            title="Ask",
+            crew=Crew.OFFICE,
+            after=("look", "mend"),
+            action=ActionKind.CREATE_STAFF_TASK,
+            cost_share=0.333334,
+        ),
+    )
+    return build_option("plan-plumbing").model_copy(update={"plan": steps})
+
+
+def planned() -> RequestRecord:
+    record = at(Status.AWAITING_SELECTION, options=(plan_option(),))
+    return lifecycle.select_option(record, "plan-plumbing", "RES_A_101", NOW).record
+
+
+def test_a_plan_becomes_one_job_for_each_step_in_its_order() -> None:
+    record = planned()
+    (command,) = record.outbox
+    *calls, told = command.actions
+    assert told.action is ActionKind.NOTIFY
+    assert [call.action for call in calls] == [
+        ActionKind.DISPATCH_WORK_ORDER,
+        ActionKind.DISPATCH_WORK_ORDER,
+        ActionKind.CREATE_STAFF_TASK,
+    ]
+    jobs = [JobParameters.model_validate(call.parameters) for call in calls]
+    assert [(job.title, job.crew) for job in jobs] == [
+        ("Find it", Crew.GENERAL),
+        ("Mend it", Crew.PLUMBING),
+        ("Ask", Crew.OFFICE),
+    ]
+    assert sum(round(job.cost_limit_usd * 100) for job in jobs) == 21050  # The option's 90th percentile.
+    assert min(job.cost_limit_usd for job in jobs) > 70.0
+    assert [(job.vendor, job.licence) for job in jobs] == [(None, None), ("pipes-inc", "plumber"), (None, None)]
+    assert [job.not_before for job in jobs] == [None, NOW + timedelta(hours=24), None]
+    instructions = [job.instructions or "" for job in jobs]
+    assert "waits for no other step" in instructions[0]
+    assert "Begin only when this is done: Find it; Mend it." in instructions[2]
+    assert all("The tap drips" in each for each in instructions)
+    assert record.request.execution is not None
+    assert record.request.execution.jobs == 3
+
+
+def test_only_the_last_job_of_a_plan_ends_its_request_with_what_all_of_them_took() -> None:
+    chosen = planned()
+    record = taken(news.dispatched(chosen, chosen.outbox, NOW))
+    done = outcome(record, "work_completed")
+    for number in (1, 2):
+        record = taken(news.apply_outcome(record, done, f"WO-{number}", NOW))
+        assert record.request.status is Status.IN_PROGRESS
+        assert news.apply_outcome(record, done, f"WO-{number}", NOW) is None
+    record = taken(news.apply_outcome(record, done.model_copy(update={"actual_cost_usd": None}), "WO-3", NOW))
+    assert record.request.status is Status.RESOLVED
+    assert record.request.resolution is not None
+    assert record.request.resolution.actual_cost_usd == 160.0
+
+
+@pytest.mark.parametrize("action", list(ActionKind))
+def test_whatever_an_option_does_its_job_is_one_that_the_desk_understands(action: ActionKind) -> None:
+    option = build_option("it").model_copy(update={"action": action, "vendor": "pipes-inc", "licence": "plumber"})
+    record = at(Status.AWAITING_SELECTION, options=(option,))
+    (command,) = lifecycle.select_option(record, "it", "RES_A_101", NOW).record.outbox
+    job = parse_parameters(command.actions[0].action, command.actions[0].parameters)
+    assert isinstance(job, JobParameters)
+    assert (job.vendor, job.licence, job.not_before) == ("pipes-inc", "plumber", None)

@@ -1,17 +1,22 @@
 """The register of runs is bounded and never takes anything back; runs in threads go through it."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import ValidationError
 
-from core.errors import NotFound, WrongState
+from core.errors import Invalid, NotFound, WrongState
+from core.estate import Vendor
 from core.rules import RuleBook
-from core.what_if import RunStatus, WhatIfOrder, WhatIfRun
+from core.what_if import RunStatus, Scenario, WhatIfOrder, WhatIfRun
 from deployments.decision_simulation.what_if.registry import RunRegistry, TooManyRuns
 from deployments.decision_simulation.what_if.replay import replay
 from deployments.decision_simulation.what_if.runs import ThreadRuns
+from deployments.decision_simulation.what_if.scenario import apply
 
 MakeOrder = Callable[..., WhatIfOrder]
 
@@ -97,3 +102,53 @@ async def test_a_run_is_cancelled_while_it_runs_and_while_it_waits(rules: RuleBo
     await runs.start("c", rules, make_order(), "UTC")
     assert (await ended(runs, "c")).status is RunStatus.SUCCEEDED
     assert (await runs.get("a")).result is None
+
+
+async def test_a_run_ends_at_its_deadline_with_what_it_has_made(rules: RuleBook, make_order: MakeOrder) -> None:
+    runs = ThreadRuns(deadline_s=0.0)
+    await runs.start("a", rules, make_order(), "UTC")
+    async with asyncio.timeout(60):
+        while not (run := await runs.get("a")).status.ended:
+            await asyncio.sleep(0.01)
+    assert run.status is RunStatus.FAILED  # One replication is nothing to compare.
+    assert run.result is None
+
+
+def test_memory_beyond_the_limit_is_refused_and_the_limit_is_lifted_afterwards() -> None:
+    script = """
+from deployments.decision_simulation.handles import memory_limit
+try:
+    with memory_limit(64 * 2**20):
+        bytearray(256 * 2**20)
+except MemoryError:
+    bytearray(256 * 2**20)
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "refused\n"
+
+
+def test_figures_of_a_vendor_and_a_crew_are_bounded(rules: RuleBook) -> None:
+    for path, value in (
+        ("crews.plumbing.technicians", 1001),
+        ("crews.plumbing.technicians", 10**9),
+    ):
+        with pytest.raises(Invalid):
+            apply(rules, Scenario(figures={path: value}))
+    fields: dict[str, object] = {
+        "vendor_id": "v",
+        "name": "V",
+        "teams": 1,
+        "shift_start_hour": 8,
+        "shift_end_hour": 17,
+        "weekdays_only": True,
+        "on_call_outside_shift": False,
+        "travel_hours": {"low": 0, "mode": 0, "high": 0},
+        "jobs_per_week": {"Low": 2000.0},
+        "job_hours": {"low": 0, "mode": 0, "high": 0},
+        "call_out_usd": 0,
+    }
+    assert Vendor.model_validate(fields).teams == 1
+    for wrong in ({"teams": 1001}, {"jobs_per_week": {"Low": 2001.0}}, {"jobs_per_week": {"Low": -1.0}}):
+        with pytest.raises(ValidationError):
+            Vendor.model_validate(fields | wrong)
