@@ -22,6 +22,7 @@ types: $(READY)
 bench: artefacts
 	$(BIN)/python -m bench.simulation
 	$(BIN)/python -m bench.retrieval
+	$(BIN)/python -m bench.store
 	$(BIN)/python -m bench
 
 eval: artefacts

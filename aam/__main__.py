@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from aam import artefacts, decision, history, kb, models_command, run, token, whatif
+from aam import artefacts, audit, decision, history, kb, labels, migrate, models_command, run, store, token, whatif
 from core.errors import AppError
 
 
@@ -12,7 +12,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="aam", description="Agentic Apartment Manager")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (run, artefacts, token, history, models_command, kb, decision, whatif):
+    for command in (
+        audit,
+        run,
+        artefacts,
+        token,
+        history,
+        models_command,
+        kb,
+        labels,
+        decision,
+        whatif,
+        migrate,
+        store,
+    ):
         parser_of_command = commands.add_parser(command.NAME, help=command.HELP)
         command.add_arguments(parser_of_command)
         parser_of_command.set_defaults(run=command.run)

@@ -14,7 +14,7 @@ from aam import artefacts
 from aam.cluster import local_cluster, prepare_environment, require_free_port
 from core.errors import Unavailable
 from core.labels import Role
-from core.settings import Settings, load_settings
+from core.settings import Settings, load_settings, require_safe
 
 READY_WITHIN_S = 180.0
 
@@ -39,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
     require_free_port(options.http_port, "http")
     require_free_port(options.dashboard_port, "dashboard")
     settings = load_settings()
+    require_safe(settings)
     print("Artefacts")
     artefacts.build_all(settings.artefacts_dir, _say)
     prepare_environment(fast_proxy=not options.default_proxy)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from adapters.tokens import LocalTokens
 from core.errors import Forbidden
 from core.labels import Role
-from core.settings import load_settings
+from core.settings import load_settings, require_safe
 
 NAME = "token"
 HELP = "print a bearer token (mode local only)"
@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
     settings = load_settings()
     if settings.auth_mode != "local":
         raise Forbidden("Tokens are issued here in mode local only; ask the issuer for one.")
+    require_safe(settings)
     buildings = options.buildings.split(",") if options.buildings else None
     tokens = LocalTokens(settings.local_key)
     print(tokens.issue(Role(options.role), options.sub, valid_for=timedelta(days=options.days), buildings=buildings))

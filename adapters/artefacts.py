@@ -77,8 +77,9 @@ def content_hash(parts: Iterable[bytes]) -> str:
 
 
 def files_hash(paths: Iterable[Path]) -> str:
-    """Hash of the names and contents of these files, in the order of their names."""
-    return content_hash(part for path in sorted(paths) for part in (path.name.encode(), path.read_bytes()))
+    """Hash of the names and contents of these files, wherever they lie."""
+    named = sorted((path.name.encode(), path.read_bytes()) for path in paths)
+    return content_hash(part for file in named for part in file)
 
 
 def build_once(directory: Path, name: str, inputs_hash: str, make: Callable[[Path], BuildReport]) -> Manifest:

@@ -8,13 +8,16 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import ArtefactRefused
+from core.ports.blobs import BlobStore
+from core.ports.documents import DocumentStore
 from core.ports.execution import ExecutionLog
 from core.ports.identity import TokenVerifier
 from core.ports.intelligence import LanguageModel
 from core.ports.queue import Queue
+from core.ports.rate_limits import RateLimits
+from core.ports.record_keeping import RecordKeeping
 from core.ports.store import RequestStore
-from core.settings import Settings
+from core.settings import Settings, require_safe
 
 if TYPE_CHECKING:
     from adapters.array_files import ModelArrays
@@ -36,9 +39,57 @@ def version() -> str:
 
 def request_store(settings: Settings) -> RequestStore:
     """The system of record."""
+    if settings.store == "dynamodb":
+        from adapters.dynamo import open_dynamo
+        from adapters.store_dynamo import DynamoRequestStore
+
+        return DynamoRequestStore(open_dynamo(settings), settings.dynamodb_table)
     from adapters.store_sqlite import SqliteRequestStore
 
     return SqliteRequestStore(settings.database)
+
+
+def document_store(settings: Settings) -> DocumentStore:
+    """Small documents beside the requests."""
+    if settings.store == "dynamodb":
+        from adapters.documents_dynamo import DynamoDocumentStore
+        from adapters.dynamo import open_dynamo
+
+        return DynamoDocumentStore(open_dynamo(settings), settings.dynamodb_table)
+    from adapters.documents_sqlite import SqliteDocumentStore
+
+    return SqliteDocumentStore(settings.documents_database)
+
+
+def blob_store(settings: Settings) -> BlobStore:
+    """Residents' files: in the bucket, where there is one."""
+    if settings.attachments_bucket is not None:
+        from adapters.blobs_s3 import S3BlobStore
+
+        return S3BlobStore(
+            settings.attachments_bucket, region=settings.aws_region, endpoint_url=settings.s3_endpoint_url
+        )
+    from adapters.blobs_folder import FolderBlobStore
+
+    return FolderBlobStore(settings.attachments_folder)
+
+
+def record_keeping(settings: Settings) -> RecordKeeping:
+    """Everything that RequestManagement keeps records in or asks."""
+    from adapters.file_inspection import ContentInspector
+    from adapters.key_files import read_or_make_key
+
+    return RecordKeeping(
+        store=request_store(settings),
+        documents=document_store(settings),
+        blobs=blob_store(settings),
+        inspector=ContentInspector(),
+        executions=execution_queue(settings),
+        outcomes=outcome_queue(settings),
+        tokens=token_verifier(settings),
+        limits=rate_limits(settings),
+        url_key=read_or_make_key(settings.url_key),
+    )
 
 
 def execution_queue(settings: Settings) -> Queue:
@@ -72,16 +123,22 @@ def operations_desk(settings: Settings) -> "tuple[SqliteOperationsDesk, InboxNot
     return SqliteOperationsDesk(database), InboxNotifier(database)
 
 
+def rate_limits(settings: Settings) -> RateLimits:
+    """The limits of the HTTP interface, shared in Redis where there is one. Raises `ArtefactRefused` for no rate."""
+    from adapters.rate_limits import open_rate_limiters
+
+    rates = {"person": settings.rate_limit_resident, "address": settings.rate_limit_address}
+    return RateLimits(**open_rate_limiters(rates, settings.redis_url))
+
+
 def token_verifier(settings: Settings) -> TokenVerifier:
-    """Who may call. Raises `ArtefactRefused` where mode `oidc` lacks a setting."""
+    """Who may call. Raises `ArtefactRefused` for settings that are not safe: see `core.settings.require_safe`."""
     from adapters.tokens import LocalTokens, OidcTokens
 
-    if settings.auth_mode == "local":
+    require_safe(settings)
+    if settings.oidc_issuer is None or settings.oidc_audience is None or settings.auth_mode == "local":
         return LocalTokens(settings.local_key)
-    issuer, audience, keys = settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url
-    if not (issuer and audience and keys):
-        raise ArtefactRefused("Mode oidc needs AAM_OIDC_ISSUER, AAM_OIDC_AUDIENCE and AAM_OIDC_JWKS_URL.")
-    return OidcTokens(issuer, audience, keys)
+    return OidcTokens(settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
 
 
 def embedder(settings: Settings) -> "OnnxEmbedder":

@@ -1,12 +1,16 @@
 """What of a stored request is indexed, the same in every store."""
 
+import base64
 from dataclasses import dataclass
+from datetime import datetime
 
 from core.labels import Category, Crew, Status, Trade, Urgency
 from core.record import RequestRecord
 from core.request import Request
 from core.status import ENDED
 
+POLICY = "policy"
+"""Who `selected_by` names where policy selected."""
 UNKNOWN_URGENCY_ORDER = 1
 """What nobody could judge yet is looked at right after emergencies."""
 
@@ -28,8 +32,16 @@ class IndexedFacts:
     """The selected option's crew, while it is approved or in progress."""
     attention_order: int | None
     """0 for what a person has to look at first; None where nobody has to."""
+    attention_at: datetime | None
+    """Within one `attention_order`, the earliest comes first; None where nobody has to look at it."""
     escalated: bool
     """As it stands now; a store keeps it true for ever."""
+    automated: bool
+    """Answered, or carried out at policy's own selection."""
+    corrected: bool
+    """Staff changed a label."""
+    vector: bytes
+    """The message's unit vector as float32, little-endian; empty where there is none."""
 
 
 def index_facts(record: RequestRecord) -> IndexedFacts:
@@ -46,8 +58,28 @@ def index_facts(record: RequestRecord) -> IndexedFacts:
         is_open=request.status not in ENDED,
         open_crew=_open_crew(request),
         attention_order=attention_order(urgency) if request.needs_attention else None,
+        attention_at=attention_at(request) if request.needs_attention else None,
         escalated=_escalated(request),
+        automated=request.status is Status.ANSWERED or record.selected_by == POLICY,
+        corrected=bool(record.corrections),
+        vector=_vector(record),
     )
+
+
+def attention_at(request: Request) -> datetime:
+    """The target's moment, brought forward by risk: at a risk of 1 by half of the time that the target gives.
+
+    Without a target, the moment at which the request was made.
+    """
+    if request.sla is None:
+        return request.created_at
+    share = request.risk.score / 2 if request.risk else 0.0
+    return request.sla.resolution_due_at - share * (request.sla.resolution_due_at - request.created_at)
+
+
+def _vector(record: RequestRecord) -> bytes:
+    encoded = record.trace.inputs.get("embedding") if record.trace else None
+    return base64.b64decode(encoded) if isinstance(encoded, str) else b""
 
 
 def attention_order(urgency: Urgency | None) -> int:

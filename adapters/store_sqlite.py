@@ -1,18 +1,25 @@
 """The system of record in one SQLite file: `core.ports.store.RequestStore` for the processes of one machine."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from adapters import store_sqlite_history, store_sqlite_items, store_sqlite_keys, store_sqlite_lists
-from adapters.sqlite import Database, to_millis
+from adapters import (
+    store_sqlite_facts,
+    store_sqlite_history,
+    store_sqlite_items,
+    store_sqlite_keys,
+    store_sqlite_lists,
+    store_sqlite_reindex,
+)
+from adapters.sqlite import Database, from_millis, to_millis
 from adapters.store_sqlite_schema import SCHEMA
 from core.errors import StoreUnavailable
 from core.labels import Category
 from core.messages import Backlog, BuildingFacts, PastRequest, Workload
 from core.ports.page import Page
-from core.ports.store import IdempotencyClaim, RequestFilter, StoredAnswer
+from core.ports.store import IdempotencyClaim, OpenRequest, OutcomeFacts, RequestFilter, StoredAnswer
 from core.record import RequestRecord
 from core.request import BuildingId, Event, Request, RequestId, ResidentId
 
@@ -66,8 +73,43 @@ class SqliteRequestStore:
         first, end = to_millis(since), to_millis(before)
         return self._database.read(lambda connection: store_sqlite_history.spent(connection, building_id, first, end))
 
+    async def open_requests(self, building_id: BuildingId, *, since: datetime, limit: int) -> tuple[OpenRequest, ...]:
+        first = to_millis(since)
+        return await self._database.read_in_thread(
+            lambda connection: store_sqlite_facts.open_requests(connection, building_id, first, limit)
+        )
+
+    async def outcomes(
+        self, buildings: frozenset[str] | None, *, since: datetime, before: datetime
+    ) -> AsyncIterator[OutcomeFacts]:
+        """See the port. Nothing is held between two chunks, so a slow reader keeps nobody waiting."""
+        end = to_millis(before)
+        if buildings is None:
+            chosen = await self._database.read_in_thread(store_sqlite_facts.building_ids)
+        else:
+            chosen = tuple(sorted(buildings))
+        after = (to_millis(since), "")
+        while chunk := await self._database.read_in_thread(
+            lambda connection, after=after: store_sqlite_facts.outcomes(connection, chosen, after, end)
+        ):
+            for each in chunk:
+                yield each
+            after = (to_millis(chunk[-1].created_at), chunk[-1].request_id)
+
+    async def rewrite(self, record: RequestRecord, *, expected_version: int, events: Sequence[Event]) -> None:
+        """See the port. Events beyond the stored ones continue the timeline."""
+        await self._database.write(store_sqlite_items.rewriting(record, expected_version, events))
+
+    async def oldest_due(self, now: datetime) -> datetime | None:
+        due = to_millis(now)
+        found = self._database.read(lambda connection: store_sqlite_items.oldest_due(connection, due))
+        return None if found is None else from_millis(found)
+
     async def claim_due(self, *, now: datetime, lease_s: float, limit: int) -> tuple[RequestRecord, ...]:
+        """See the port. Each look also brings some rows up to date that an earlier version of this program wrote."""
         due, until = to_millis(now), to_millis(now + timedelta(seconds=lease_s))
+        if self._database.read(store_sqlite_reindex.is_stale):
+            await self._database.write(store_sqlite_reindex.reindex_some)
         # Most looks find nothing, and a look needs no lock.
         if not self._database.read(lambda connection: store_sqlite_items.is_due(connection, due)):
             return ()
@@ -92,6 +134,9 @@ class SqliteRequestStore:
 
     async def finish_key(self, key: str, answer: StoredAnswer) -> None:
         await self._database.write(lambda connection: store_sqlite_keys.finish(connection, key, answer))
+
+    async def forget_answers(self, resource_ids: Collection[str]) -> None:
+        await self._database.write(lambda connection: store_sqlite_keys.forget(connection, resource_ids))
 
     async def release_key(self, key: str) -> None:
         await self._database.write(lambda connection: store_sqlite_keys.release(connection, key))

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,3 +74,12 @@ def finish(connection: sqlite3.Connection, key: str, answer: StoredAnswer) -> No
 def release(connection: sqlite3.Connection, key: str) -> None:
     """End the lease. The key keeps its resource id: what was begun under it must not be made twice."""
     connection.execute("UPDATE idempotency_keys SET leased_until = 0 WHERE key = ? AND status IS NULL", (key,))
+
+
+def forget(connection: sqlite3.Connection, resource_ids: Collection[str]) -> None:
+    """Remove the answers about these resources; the lease of an answered key has ended."""
+    connection.executemany(
+        "UPDATE idempotency_keys SET status = NULL, headers = NULL, body = NULL, leased_until = 0"
+        " WHERE resource_id = ? AND status IS NOT NULL",
+        [(resource_id,) for resource_id in resource_ids],
+    )

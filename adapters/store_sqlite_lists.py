@@ -45,7 +45,7 @@ _KEY_AT = 5
 
 _NEWEST = _Order("newest", "created_at, request_id", True, (2**62, ""), (int, str))
 _OF_RESIDENT = _Order("resident", _NEWEST.key, True, _NEWEST.start, _NEWEST.shape)
-_ATTENTION = _Order("attention", "attention_order, created_at, request_id", False, (-1, 0, ""), (int, int, str))
+_ATTENTION = _Order("attention by", "attention_order, attention_by, request_id", False, (-1, 0, ""), (int, int, str))
 
 
 def filtered(connection: sqlite3.Connection, where: RequestFilter, limit: int, cursor: str | None) -> Page[str]:

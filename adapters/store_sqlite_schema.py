@@ -2,6 +2,11 @@
 
 Times are milliseconds since 1970. A request's documents are its JSON; what a query looks at is a column. The columns
 `next_action_at` and `attempts` are the truth about pending work: a claim changes them without touching the documents.
+
+A program of an earlier version that still runs beside this one writes documents without the newer columns. So a row
+says in `indexed_version` at which of its versions all its columns were written; where that is not the row's version,
+reads go by the documents, and `store_sqlite_reindex` brings the columns up to date. A version that adds such columns
+sets `indexed_version` to NULL in every row, or adds another column in its place.
 """
 
 VERSION_1 = """
@@ -82,4 +87,34 @@ CREATE INDEX spent_by_building ON requests (building_id, category, resolved_at, 
     WHERE actual_cost_usd IS NOT NULL
 """
 
-SCHEMA = (VERSION_1, VERSION_2, VERSION_3)
+# What a statement names with INDEXED BY keeps its name and its first column, for programs of earlier versions.
+# The generated columns hold for rows that such a program wrote, too.
+VERSION_4 = """
+ALTER TABLE requests ADD COLUMN indexed_version INTEGER;
+ALTER TABLE requests ADD COLUMN unit TEXT;
+ALTER TABLE requests ADD COLUMN incident_id TEXT;
+ALTER TABLE requests ADD COLUMN attention_at INTEGER;
+ALTER TABLE requests ADD COLUMN response_breached INTEGER;
+ALTER TABLE requests ADD COLUMN reopened INTEGER;
+ALTER TABLE requests ADD COLUMN automated INTEGER;
+ALTER TABLE requests ADD COLUMN corrected INTEGER;
+ALTER TABLE requests ADD COLUMN rating INTEGER;
+ALTER TABLE requests ADD COLUMN vector BLOB;
+ALTER TABLE requests ADD COLUMN attention_by INTEGER AS (coalesce(attention_at, created_at)) VIRTUAL;
+ALTER TABLE requests ADD COLUMN is_stale INTEGER AS (indexed_version IS NOT version) VIRTUAL;
+CREATE INDEX stale ON requests (is_stale) WHERE is_stale = 1;
+DROP INDEX by_building;
+CREATE INDEX by_building ON requests (building_id, created_at, request_id,
+    category, urgency, status, resolved_at, breached, response_breached, escalated, reopened, automated, corrected,
+    actual_cost_usd, rating, version, indexed_version);
+DROP INDEX open_by_building;
+CREATE INDEX open_by_building ON requests (building_id, created_at, request_id, is_open) WHERE is_open = 1;
+DROP INDEX attention;
+CREATE INDEX attention ON requests (attention_order, attention_by, request_id) WHERE attention_order IS NOT NULL;
+DROP INDEX attention_by_building;
+CREATE INDEX attention_by_building ON requests (building_id, attention_order, attention_by, request_id)
+    WHERE attention_order IS NOT NULL;
+CREATE INDEX keys_of_resource ON idempotency_keys (resource_id)
+"""
+
+SCHEMA = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)

@@ -1,27 +1,30 @@
 """Bearer tokens, verified against an issuer's published keys (`oidc`) or a key of this installation (`local`)."""
 
-import os
-import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import jwt
 
-from core.errors import Unauthenticated, Unavailable
+from adapters.issuer_keys import IssuerKeys
+from adapters.key_files import read_or_make_key
+from core.errors import Unauthenticated
 from core.identity import Principal
 from core.labels import ApprovalTier, Role
 
 LOCAL_ISSUER = "aam-local"
 CLOCK_SKEW_S = 30
-_ASYMMETRIC = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+LONGEST_TOKEN = 8192
+_LONGEST_SUBJECT = 200
+_NOT_A_TOKEN = (jwt.PyJWTError, RecursionError)
+"""What a token raises that is none, or not a valid one."""
 
 
 class LocalTokens:
     """Mode `local`, for development: HMAC with a key made on first run and kept in a file that only its owner reads."""
 
     def __init__(self, key_file: Path) -> None:
-        self._key = _read_or_make_key(key_file)
+        self._key = read_or_make_key(key_file)
 
     def issue(
         self, role: Role, sub: str, *, valid_for: timedelta = timedelta(days=30), buildings: list[str] | None = None
@@ -35,6 +38,7 @@ class LocalTokens:
 
     def verify(self, token: str) -> Principal:
         """See `core.ports.identity.TokenVerifier`."""
+        _require_short(token)
         try:
             claims = jwt.decode(
                 token,
@@ -44,7 +48,7 @@ class LocalTokens:
                 leeway=CLOCK_SKEW_S,
                 options={"require": ["exp", "sub"]},
             )
-        except jwt.InvalidTokenError:
+        except _NOT_A_TOKEN:
             raise Unauthenticated("The token is not valid.") from None
         return principal_from(claims)
 
@@ -52,27 +56,31 @@ class LocalTokens:
 class OidcTokens:
     """Mode `oidc`: an issuer's tokens, checked against its JWKS with the algorithms pinned to asymmetric ones."""
 
-    def __init__(self, issuer: str, audience: str, jwks_url: str) -> None:
+    def __init__(self, issuer: str, audience: str, jwks_url: str | None = None) -> None:
+        """`jwks_url` is discovered from the issuer where it is None."""
         self._issuer = issuer
         self._audience = audience
-        self._keys = jwt.PyJWKClient(jwks_url, cache_keys=True, lifespan=300, timeout=5)
+        self._keys = IssuerKeys(issuer, jwks_url)
 
     def verify(self, token: str) -> Principal:
         """See `core.ports.identity.TokenVerifier`."""
+        _require_short(token)
         try:
-            key = self._keys.get_signing_key_from_jwt(token)
+            # The key is the one that the token names, but what may be done with it is the key's own statement.
+            key_id = jwt.get_unverified_header(token).get("kid")
+            if not isinstance(key_id, str) or not key_id:
+                raise Unauthenticated("The token is not valid.")
+            key = self._keys.find(key_id)
             claims = jwt.decode(
                 token,
-                key,
-                algorithms=_ASYMMETRIC,
+                key.key,
+                algorithms=list(key.algorithms),
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=CLOCK_SKEW_S,
                 options={"require": ["exp", "sub", "iss", "aud"]},
             )
-        except jwt.PyJWKClientConnectionError:
-            raise Unavailable("The issuer's keys can't be had.") from None
-        except jwt.PyJWTError:
+        except _NOT_A_TOKEN:
             raise Unauthenticated("The token is not valid.") from None
         return principal_from(claims)
 
@@ -92,9 +100,15 @@ def principal_from(claims: dict[str, Any]) -> Principal:
         raise Unauthenticated("The token's claims are not those of a user of this system.") from None
 
 
+def _require_short(token: str) -> None:
+    if len(token) > LONGEST_TOKEN:
+        raise Unauthenticated("The token is too long.")
+
+
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("a claim is not a text")
+    # What is printable can't break a log line; what is short can't fill one.
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_SUBJECT or not value.isprintable():
+        raise ValueError("a claim is not a short text")
     return value
 
 
@@ -102,19 +116,3 @@ def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError("a claim is not a list")
     return list(value)  # pyright: ignore[reportUnknownArgumentType] - a claim's members are checked one by one
-
-
-def _read_or_make_key(key_file: Path) -> bytes:
-    key_file.parent.mkdir(parents=True, exist_ok=True)
-    # Written whole under another name and then linked: two first starts at once agree on one key.
-    made = key_file.with_name(f"{key_file.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_hex(32).encode())
-    try:
-        os.link(made, key_file)
-    except FileExistsError:
-        pass
-    finally:
-        made.unlink()
-    return key_file.read_bytes()

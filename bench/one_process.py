@@ -33,11 +33,10 @@ async def request_management(
     settings: Settings, ai: Any, decision: Any, execution: Any
 ) -> AsyncGenerator[RequestManagementService]:
     """RequestManagement with its embedded adapters over these handles, started, and closed at the end."""
-    adapters = (build.request_store(settings), build.execution_queue(settings), build.outcome_queue(settings))
+    ports = build.record_keeping(settings)
     service = RequestManagementService(
         settings,
-        *adapters,
-        build.token_verifier(settings),
+        ports,
         AIProcessingHandle(ai, settings),
         DecisionSimulationHandle(decision, settings),
         ExecutionHandle(execution),
@@ -48,8 +47,7 @@ async def request_management(
         yield service
     finally:
         await service.stop()
-        for adapter in adapters:
-            await adapter.close()
+        await ports.close()
 
 
 @asynccontextmanager

@@ -1,7 +1,9 @@
 """The correlation id of whatever is being done at the moment, carried along by the context of the task."""
 
 import logging
+import traceback
 from contextvars import Context, ContextVar
+from typing import Any
 
 _current: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 
@@ -35,6 +37,21 @@ class CorrelationFilter(logging.Filter):
         return True
 
 
+class DiscreetFormatter(logging.Formatter):
+    """Tells of an error its types and where it happened, and not its text, which may hold what somebody wrote."""
+
+    def formatException(self, ei: Any) -> str:
+        told: list[str] = []
+        error, seen = ei[1], set[int]()
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            name = f"{type(error).__module__}.{type(error).__qualname__}"
+            # Newest first: each cause stands above what it led to.
+            told.insert(0, "".join(traceback.format_tb(error.__traceback__)) + name)
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\nled to\n".join(told)
+
+
 def configure_logging(level: int = logging.INFO) -> None:
     """Log lines of this software to standard error with their correlation id; once for each process."""
     root = logging.getLogger("deployments")
@@ -42,6 +59,6 @@ def configure_logging(level: int = logging.INFO) -> None:
         return
     handler = logging.StreamHandler()
     handler.addFilter(CorrelationFilter())
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s [%(correlation_id)s] %(message)s"))
+    handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s [%(correlation_id)s] %(message)s"))
     root.addHandler(handler)
     root.setLevel(level)

@@ -4,6 +4,7 @@ Each carries a stable `code` and a `detail` that may be shown to whoever called.
 `Exception.__init__` positionally, so that an error keeps its type when it is pickled between replicas.
 """
 
+import math
 from typing import ClassVar, Literal
 
 
@@ -138,7 +139,18 @@ class Overloaded(AppError):
     status = 429
     title = "Too many requests"
     code = "overloaded"
-    retry_after_s: ClassVar[int] = 1
+    retry_after_s: int = 1
+
+
+class RateLimited(Overloaded):
+    """This caller has asked for more than their share."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, reset_s: float = 1.0) -> None:
+        Exception.__init__(self, detail, reset_s)
+        self.detail = detail
+        self.retry_after_s = max(1, math.ceil(reset_s))
 
 
 class Unavailable(AppError):

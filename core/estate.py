@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from core.business_calendar import TimeZone
 from core.contract import Contract, Dollars, Hours, Probability
 from core.labels import Category, Trade, Urgency
 
@@ -36,6 +37,9 @@ class Building(Contract):
     jurisdiction: str
     """The code of the jurisdiction whose statutes hold."""
     homes: int = Field(ge=1)
+    time_zone: TimeZone | None = None
+    """Where its quiet hours, business days and holidays begin and end; None for the portfolio's (`AAM_TIME_ZONE`), as
+    in rule books that were compiled before buildings had one."""
 
 
 class StatutoryClock(Contract):

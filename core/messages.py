@@ -32,6 +32,7 @@ from core.request import (
     Risk,
     Sla,
 )
+from core.service_terms import ServiceTerms
 
 Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
@@ -219,6 +220,8 @@ class Resolved(Contract):
     document_by: UtcTime | None = None
     """Until when what started at once must be documented and agreed to; emergencies only."""
     sla: Sla
+    terms: ServiceTerms | None = None
+    """What `sla` follows from."""
     retrieved: tuple[Retrieved, ...] = ()
     trace: DecisionTrace
 

@@ -1,8 +1,8 @@
 """A resident's request as the public contract shows it, with everything that was thought and done about it."""
 
-from typing import Literal, NewType
+from typing import Literal, NewType, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from core.contract import Contract, Dollars, Hours, Probability, UtcTime
 from core.entry import EntryTerms
@@ -256,13 +256,33 @@ class ExecutionSummary(Contract):
     actual_hours: Hours | None = None
 
 
+class Pause(Contract):
+    """A time in which the house's clock stood still."""
+
+    since: UtcTime
+    until: UtcTime
+    why: Literal["resident", "resolved"]
+    """Whether the resident had something to do first, or the work seemed done until it was reopened."""
+
+
 class Sla(Contract):
     """The promises on a request."""
 
     response_due_at: UtcTime
     resolution_due_at: UtcTime
     paused: bool = False
+    """The house's clock stands still: the resident has something to do first. A statute's never does."""
+    paused_at: UtcTime | None = None
+    pauses: tuple[Pause, ...] = ()
+    """Those that have ended, oldest first."""
+    warned_at: UtcTime | None = None
+    """When staff were told that the target is near."""
+    response_met_at: UtcTime | None = None
+    """When somebody first acted on it."""
+    response_breached: bool = False
+    """Nobody acted by `response_due_at`."""
     breached: bool = False
+    """It was not done by `resolution_due_at`."""
     basis: str
     """`doc_id#key` of the target that applies."""
 
@@ -280,11 +300,24 @@ class Preferences(Contract):
 
 
 class Attachment(Contract):
-    """A file that the resident points to; uploads are not taken yet."""
+    """A file that came with the message: one that was uploaded before, or one that lies elsewhere."""
 
-    name: str = Field(min_length=1, max_length=200)
-    content_type: str = Field(min_length=3, max_length=100)
-    url: str = Field(pattern=r"^https://", max_length=2000)
+    attachment_id: str | None = Field(default=None, pattern=r"^ATT_[0-9a-f]{24}$")
+    """Of an uploaded file; `GET /attachments/{attachment_id}` says where it can be had."""
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    """Filled in for an uploaded file."""
+    content_type: str | None = Field(default=None, min_length=3, max_length=100)
+    """Filled in for an uploaded file."""
+    url: str | None = Field(default=None, pattern=r"^https://", max_length=2000)
+    """Of a file that lies elsewhere; nobody has checked it."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.attachment_id is None) == (self.url is None):
+            raise ValueError("give either the attachment_id of an uploaded file or a url")
+        if self.url is not None and (self.name is None or self.content_type is None):
+            raise ValueError("a url needs a name and a content_type")
+        return self
 
 
 class Feedback(Contract):
@@ -335,6 +368,10 @@ class Request(Contract):
     resolution: ResolutionNote | None = None
     needs_attention: bool = False
     """A person has to look at it now."""
+    reopened: int = Field(default=0, ge=0)
+    """How often it was reopened."""
+    possible_duplicates: tuple[RequestId, ...] = ()
+    """Open requests of the same resident that seem to say the same."""
 
     def option(self, option_id: str) -> ResolutionOption | None:
         """The option with this id, or None."""
@@ -353,6 +390,8 @@ class Event(Contract):
     """Who caused it: a subject, or `system`."""
     message: str
     """One sentence for people."""
+    internal: bool = False
+    """For staff only."""
     details: dict[str, str | int | float | bool | None] = Field(
         default_factory=dict[str, str | int | float | bool | None]
     )

@@ -6,17 +6,22 @@ document for a single building, where it takes the other's place; lists (`option
 """
 
 import hashlib
-from datetime import date
+from datetime import date, datetime
+from itertools import pairwise
 from typing import Literal, Self, get_args
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from core.business_calendar import BusinessCalendar
 from core.contract import Contract, Dollars, Hours, Probability
 from core.entry import EntryRules
 from core.estate import MOST_AT_ONCE, Building, Jurisdiction, Part, Triangle, Vendor, WeeklyJobs
 from core.labels import ActionKind, ApprovalTier, Category, Crew, Role, Situation, Trade, Urgency
 from core.request import FactorScores
 
+Weekday = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+DAYS_OF_THE_WEEK: tuple[Weekday, ...] = get_args(Weekday)
 DocumentKind = Literal["policy", "procedure", "sla", "statute", "catalogue", "workforce", "information"]
 
 
@@ -154,6 +159,52 @@ class BudgetRules(Contract):
         return self
 
 
+class Holiday(Contract):
+    """A day that is no business day although its weekday would be one."""
+
+    day: date
+    """When it is kept, which may be another day than the feast's own."""
+    name: str = Field(min_length=1)
+
+
+class CalendarRules(Contract):
+    """Which days are business days."""
+
+    working_days: tuple[Weekday, ...] = Field(min_length=1)
+    until: date
+    """The last day whose holidays are known."""
+    holidays: tuple[Holiday, ...] = ()
+    """In the order of their days."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        days = [holiday.day for holiday in self.holidays]
+        if any(second <= first for first, second in pairwise(days)):
+            raise ValueError("holidays must be in the order of their days, each day once")
+        if days and days[-1] > self.until:
+            raise ValueError(f"{days[-1]} is after {self.until}, the last day of the calendar")
+        return self
+
+    def business_calendar(self, time_zone: str, since: date) -> BusinessCalendar:
+        """The calendar in a zone, with the holidays from `since` on."""
+        return BusinessCalendar(
+            time_zone=time_zone,
+            working_days=frozenset(map(DAYS_OF_THE_WEEK.index, self.working_days)),
+            holidays=frozenset(holiday.day for holiday in self.holidays if holiday.day >= since),
+        )
+
+
+class FollowUpRules(Contract):
+    """What happens by itself while a request waits."""
+
+    warn_at_share: Probability
+    """Staff are warned when this share of the time to the resolution target has passed."""
+    confirm_within_hours: Hours
+    """How long the resident may confirm or reopen before a resolved request closes by itself; calendar hours."""
+    remind_after_hours: Hours
+    """After so long without a selection, the resident is reminded; calendar hours."""
+
+
 class EscalationStep(Contract):
     """Somebody who is told, and how long is waited for an acknowledgement."""
 
@@ -270,6 +321,8 @@ class DocumentRules(Contract):
     entry: EntryRules | None = None
     autonomy: AutonomyRules | None = None
     budgets: BudgetRules | None = None
+    calendar: CalendarRules | None = None
+    follow_up: FollowUpRules | None = None
     options: tuple[OptionTemplate, ...] = ()
     crews: tuple[CrewRules, ...] = ()
     vendors: tuple[Vendor, ...] = ()
@@ -312,7 +365,16 @@ class CataloguedOption(Contract):
 
 
 SingleKey = Literal[
-    "response_targets", "approvals", "scoring", "escalation", "emergency", "entry", "autonomy", "budgets"
+    "response_targets",
+    "approvals",
+    "scoring",
+    "escalation",
+    "emergency",
+    "entry",
+    "autonomy",
+    "budgets",
+    "calendar",
+    "follow_up",
 ]
 
 
@@ -345,6 +407,10 @@ class RuleBook(Contract):
     entry: EntryRules
     autonomy: AutonomyRules
     budgets: BudgetRules
+    calendar: CalendarRules = CalendarRules(working_days=DAYS_OF_THE_WEEK[:5], until=date.max)
+    """The default is that of books that were compiled before documents stated it, so that they can be replayed."""
+    follow_up: FollowUpRules = FollowUpRules(warn_at_share=0.8, confirm_within_hours=72, remind_after_hours=24)
+    """The default is for such books, too; every newer one holds what its documents state."""
     options: tuple[CataloguedOption, ...] = Field(min_length=1)
     crews: dict[Crew, CrewRules]
     vendors: dict[str, Vendor] = Field(default_factory=dict[str, Vendor])
@@ -390,6 +456,16 @@ class RuleBook(Contract):
         """Whose statutes hold in this building; None where no document says."""
         building = self.buildings.get(building_id or "")
         return self.jurisdictions.get(building.jurisdiction) if building else None
+
+    def zone_of(self, building_id: str | None, default: str) -> str:
+        """The time zone of a building; `default` where no document says."""
+        building = self.buildings.get(building_id or "")
+        return (building.time_zone if building else None) or default
+
+    def business_calendar(self, building_id: str | None, default: str, at: datetime) -> BusinessCalendar:
+        """The business days of a building, whose rules these are (`of`), from the local day of `at` on."""
+        zone = self.zone_of(building_id, default)
+        return self.calendar.business_calendar(zone, at.astimezone(ZoneInfo(zone)).date())
 
     def escalation_path(self, category: Category, urgency: Urgency) -> EscalationPath | None:
         """Who decides on such a request; None where no document says."""

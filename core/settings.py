@@ -1,10 +1,12 @@
 """Settings from the environment (prefix `AAM_`), the same names in every process."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import ArtefactRefused
 
 
 class Settings(BaseSettings):
@@ -20,10 +22,31 @@ class Settings(BaseSettings):
     """Where S3's protocol is spoken for models in `s3://`; None for AWS's own service."""
     chroma_url: str | None = Field(default=None, pattern=r"^https?://")
     """A Chroma server that searches the knowledge base's vectors; None for an index within each process."""
+    environment: Literal["development", "production"] = "development"
+    """`production` refuses what is for development only, such as `auth_mode` local."""
+    store: Literal["sqlite", "dynamodb"] = "sqlite"
+    """Where requests and documents are kept."""
+    dynamodb_table: str = Field(default="aam_requests", pattern=r"^[A-Za-z0-9_.-]{3,200}$")
+    """The requests' table; the names of the others begin with it."""
+    aws_endpoint_url: str | None = Field(default=None, pattern=r"^https?://")
+    """Where DynamoDB's protocol is spoken; None for AWS's own service."""
+    aws_region: str = "us-east-1"
+    attachments_bucket: str | None = None
+    """An S3 bucket for residents' files; None for a folder of the state directory."""
+    attachment_limit_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    rate_limit_resident: str = "60/minute"
+    """Calls that change something, by one person."""
+    rate_limit_address: str = "600/minute"
+    """Calls from one address, whoever they are."""
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+    """How many proxies in front of this one add to `X-Forwarded-For`; 0 where callers connect themselves."""
+    cors_origins: tuple[Annotated[str, StringConstraints(pattern=r"^https?://[^*/\s]+$")], ...] = ()
+    """Web pages' origins that may call from a browser, as a JSON list; none by default, and never all."""
     auth_mode: Literal["local", "oidc"] = "local"
     oidc_issuer: str | None = None
     oidc_audience: str | None = None
     oidc_jwks_url: str | None = None
+    """Where the issuer's keys are; None to ask the issuer's OpenID configuration."""
     gemini_api_key: SecretStr | None = None
     """With it, Gemini gives second opinions and words answers; without it, everything works offline."""
     gemini_model: str = Field(default="gemini-3.5-flash-lite", pattern=r"^[a-z0-9][a-z0-9.-]{0,80}$")
@@ -58,7 +81,7 @@ class Settings(BaseSettings):
     execution_retry_s: float = Field(default=2.0, gt=0)
     """The first pause between tries; it doubles."""
     time_zone: str = "America/New_York"
-    """The buildings' time zone (IANA): when shifts begin and quiet hours end."""
+    """The portfolio's time zone (IANA): of the crews' shifts, and of buildings for which no document states one."""
     waiting_refresh_s: float = Field(default=30.0, gt=0)
     """How often the waiting times of the crews are brought up to date with the backlog."""
     concurrent_calls: int = Field(default=400, ge=1)
@@ -86,6 +109,21 @@ class Settings(BaseSettings):
         return self.state_dir / "artefact-cache"
 
     @property
+    def documents_database(self) -> Path:
+        """The documents' SQLite file."""
+        return self.state_dir / "documents.sqlite3"
+
+    @property
+    def attachments_folder(self) -> Path:
+        """Residents' files, where there is no bucket."""
+        return self.state_dir / "attachments"
+
+    @property
+    def url_key(self) -> Path:
+        """The key that signs addresses of attachments in a folder."""
+        return self.state_dir / "url_signing_key"
+
+    @property
     def queue_database(self) -> Path:
         """The queues' SQLite file."""
         return self.state_dir / "queues.sqlite3"
@@ -108,6 +146,22 @@ class Settings(BaseSettings):
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that relative paths start from, so that they mean the same in every process."""
+
+
+def require_safe(settings: Settings) -> None:
+    """Raises `ArtefactRefused` in production for what is for development, and for mode `oidc` without an issuer."""
+    issuer, keys = settings.oidc_issuer, settings.oidc_jwks_url
+    if settings.auth_mode == "local":
+        if settings.environment == "production":
+            raise ArtefactRefused(
+                "AAM_ENVIRONMENT=production refuses AAM_AUTH_MODE=local, whose key lies on this machine; "
+                "set AAM_AUTH_MODE=oidc with AAM_OIDC_ISSUER and AAM_OIDC_AUDIENCE."
+            )
+        return
+    if not (issuer and settings.oidc_audience):
+        raise ArtefactRefused("AAM_AUTH_MODE=oidc needs AAM_OIDC_ISSUER and AAM_OIDC_AUDIENCE.")
+    if settings.environment == "production" and not all(url.startswith("https://") for url in (issuer, keys) if url):
+        raise ArtefactRefused("In production AAM_OIDC_ISSUER and AAM_OIDC_JWKS_URL begin with https://.")
 
 
 def load_settings(*, state_dir: Path | None = None, artefacts_dir: Path | None = None) -> Settings:

@@ -29,6 +29,19 @@ DECIDED: frozenset[Status] = frozenset(Status) - {S.SUBMITTED, S.PROCESSING}
 """The pipeline has ended for a request in one of these."""
 
 
+RECALLABLE: frozenset[Status] = frozenset({S.AWAITING_APPROVAL, S.APPROVED, S.IN_PROGRESS})
+"""Where a selection that policy made in the resident's place may still be cancelled, which no person's can be."""
+
+UNJUDGED: frozenset[Status] = frozenset({S.SUBMITTED, S.PROCESSING})
+"""The message is still being looked at."""
+
+
+def require_recallable(current: Status) -> None:
+    """Pass where a selection by policy may be cancelled; else raise `IllegalTransition`."""
+    if current not in RECALLABLE:
+        raise IllegalTransition(current, S.CANCELLED, tuple(sorted(LEGAL[current])))
+
+
 def require_legal(current: Status, wanted: Status) -> None:
     """Pass when `wanted` may follow `current`; else raise `IllegalTransition`, which names the legal ones."""
     if wanted not in LEGAL[current]:

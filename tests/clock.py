@@ -1,4 +1,6 @@
-"""A clock that stands until a test moves it."""
+"""Clocks that stand until a test moves them."""
+
+from datetime import datetime, timedelta
 
 
 class Clock:
@@ -9,3 +11,16 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class ManualClock:
+    """A moment that stands until a test moves it."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)

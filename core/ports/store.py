@@ -1,11 +1,11 @@
 """The system of record: requests with their timelines and pending work, and idempotency keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.labels import Category, Status, Urgency
+from core.labels import Category, Status, Trade, Urgency
 from core.messages import Backlog, BuildingFacts, PastRequest, Workload
 from core.ports.page import Page
 from core.record import RequestRecord
@@ -23,7 +23,7 @@ class RequestFilter:
     buildings: frozenset[str] | None = None
     """The buildings that the caller may see; None for all."""
     needs_attention: bool = False
-    """Only those that a person has to look at, the most urgent first, then the oldest."""
+    """Only those that a person has to look at: the most urgent first, then by target and risk (`attention_at`)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,47 @@ class IdempotencyClaim:
     """The id that the first claimer chose for what it makes; a retry after a crash makes the same thing."""
     answer: StoredAnswer | None
     """The first answer; None where this caller holds the key and must do the work."""
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """What tells whether another message is about the same thing."""
+
+    request_id: RequestId
+    resident_id: str
+    building_id: str
+    unit: str | None
+    created_at: datetime
+    status: Status
+    category: Category | None
+    trade: Trade | None
+    urgency: Urgency | None
+    incident_id: str | None
+    vector: bytes
+    """The message's unit vector as float32, little-endian; empty where there is none yet."""
+
+
+@dataclass(frozen=True)
+class OutcomeFacts:
+    """What statistics count of one request."""
+
+    request_id: RequestId
+    building_id: str
+    category: Category | None
+    urgency: Urgency | None
+    status: Status
+    created_at: datetime
+    resolved_at: datetime | None
+    breached: bool
+    response_breached: bool
+    escalated: bool
+    reopened: int
+    automated: bool
+    """Answered, or carried out at policy's own selection."""
+    corrected: bool
+    """Staff changed a label."""
+    cost_usd: float | None
+    rating: int | None
 
 
 class RequestStore(Protocol):
@@ -100,6 +141,27 @@ class RequestStore(Protocol):
         """
         ...
 
+    async def open_requests(self, building_id: BuildingId, *, since: datetime, limit: int) -> tuple[OpenRequest, ...]:
+        """The building's requests that were made at or after `since` and nobody has ended, newest first."""
+        ...
+
+    def outcomes(
+        self, buildings: frozenset[str] | None, *, since: datetime, before: datetime
+    ) -> AsyncIterator[OutcomeFacts]:
+        """The requests made in `[since, before)`, oldest first, read little by little; None for all buildings."""
+        ...
+
+    async def rewrite(self, record: RequestRecord, *, expected_version: int, events: Sequence[Event]) -> None:
+        """As `save`, but `events` take the place of the whole timeline, under the same sequence numbers.
+
+        For erasing personal data only. Raises `VersionConflict`; `BrokenInvariant` where events are missing.
+        """
+        ...
+
+    async def oldest_due(self, now: datetime) -> datetime | None:
+        """Since when the oldest due item waits that nobody has claimed; None where nothing is due."""
+        ...
+
     async def claim_due(self, *, now: datetime, lease_s: float, limit: int) -> tuple[RequestRecord, ...]:
         """Items whose `next_action_at` is at or before `now`, oldest first, each moved `lease_s` ahead.
 
@@ -120,6 +182,10 @@ class RequestStore(Protocol):
 
     async def finish_key(self, key: str, answer: StoredAnswer) -> None:
         """Keep the first answer of a claimed key."""
+        ...
+
+    async def forget_answers(self, resource_ids: Collection[str]) -> None:
+        """Remove the kept answers about these resources; a key keeps its fingerprint, and a retry works anew."""
         ...
 
     async def release_key(self, key: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import tzinfo
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from core.messages import ResolveItem, Retrieved
 from core.ports.intelligence import ProposedOption
 from core.request import OptionId, Sla
 from core.rules import ApprovalLimits, OptionTemplate, RuleBook
+from core.service_terms import ServiceTerms
 from deployments.decision_simulation.duty import DutyClock, week_hour
 from deployments.decision_simulation.gates import limits_with_budget, needs_notice
 from deployments.decision_simulation.house import House
@@ -25,7 +26,7 @@ from deployments.decision_simulation.policy import (
     similar_requests,
 )
 from deployments.decision_simulation.sampling import Job, approval_hours
-from deployments.decision_simulation.sla import Matter, StatutoryDuty, sla_for, statutory_duties
+from deployments.decision_simulation.sla import Matter, StatutoryDuty, promise, statutory_duties
 from deployments.decision_simulation.triangular import Floats
 from deployments.decision_simulation.workforce import server_key, server_rules
 
@@ -62,6 +63,8 @@ class Prepared:
     act_now: OptionId | None
     duties: tuple[StatutoryDuty, ...]
     sla: Sla
+    terms: ServiceTerms
+    """What `sla` follows from."""
     limits: ApprovalLimits
     begin: float
     """Now, in hours since Monday 00:00."""
@@ -73,8 +76,8 @@ class Prepared:
     """What became of the options that were looked at."""
 
 
-def prepare(case: Case, house: House, zone: tzinfo) -> Prepared:
-    """Pick and judge a case's options by the rules of its building."""
+def prepare(case: Case, house: House, zone: ZoneInfo) -> Prepared:
+    """Pick and judge a case's options by the rules of its building; `zone` is the portfolio's, that of the crews."""
     item, subject, rules = case.item, subject_of(case.item), house.rules
     labels = item.classification
     offered = house.offers.offer(subject, labels, _is_recurring(item, subject, rules), case.proposals, case.passages)
@@ -95,7 +98,9 @@ def prepare(case: Case, house: House, zone: tzinfo) -> Prepared:
     hours = _approval_hours(house, waits, subject.urgency, begin) if may_wait else ()
     for server in {server_key(template) for template in may_wait}:
         waits |= {later_key(server, hour): case.waits(server, subject.urgency, hour) for hour in hours}
-    duties = statutory_duties(rules, item.building_id, _matters(item, subject), item.at, zone)
+    calendar = rules.business_calendar(item.building_id, zone.key, item.at)
+    duties = statutory_duties(rules, item.building_id, _matters(item, subject), item.at, calendar)
+    sla, terms = promise(rules, subject.urgency, item.at, calendar, duties)
     return Prepared(
         case=case,
         house=house,
@@ -104,7 +109,8 @@ def prepare(case: Case, house: House, zone: tzinfo) -> Prepared:
         matches=matches,
         act_now=act_now,
         duties=duties,
-        sla=sla_for(rules, subject.urgency, item.at, zone, duties),
+        sla=sla,
+        terms=terms,
         limits=limits,
         begin=begin,
         waits=waits,

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from adapters import build
 from core.correlation import configure_logging
-from core.labels import ApprovalTier, Category, Role, Urgency
+from core.labels import ApprovalTier, Category, Role, Trade, Urgency
 from core.messages import (
     ItemFailure,
     KnowledgeFacts,
@@ -21,8 +21,9 @@ from core.messages import (
     ServiceHealth,
 )
 from core.ports.intelligence import KnowledgeIndex
-from core.request import Decision, FactorScores, ResolutionOption, Risk
+from core.request import Decision, FactorScores, ResolutionOption, Risk, Sla
 from core.rules import RuleBook
+from core.service_terms import ServiceTerms
 from core.settings import Settings
 from core.what_if import WhatIfOrder, WhatIfRun
 from deployments.decision_simulation.answer import KnowledgeAnswerer
@@ -113,6 +114,10 @@ class DecisionSimulation:
         """Passages for a query, best first. Raises `Unavailable`."""
         return self._now.retrieval.retrieve(query)
 
+    def embed(self, texts: Sequence[str]) -> list[bytes]:
+        """A unit vector for each text, as messages are looked up by. Raises `Unavailable`."""
+        return self._now.retrieval.embed(texts)
+
     def describe_knowledge(self) -> KnowledgeFacts:
         """What is indexed and how it is searched."""
         return KnowledgeFacts(
@@ -142,6 +147,18 @@ class DecisionSimulation:
         `spent_usd` is what it has spent this month; a category that is not in it has spent nothing.
         """
         return tier_for_cost(self._now.rules.of(building_id), urgency, cost_usd, category, spent_usd)
+
+    def terms(
+        self,
+        building_id: str | None,
+        category: Category,
+        trade: Trade | None,
+        urgency: Urgency,
+        message_text: str,
+        created_at: datetime,
+    ) -> tuple[Sla, ServiceTerms]:
+        """What policy promises on a request with labels that a person gave."""
+        return self._now.resolver.terms(building_id, category, trade, urgency, message_text, created_at)
 
     async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:
         """Begin a run under the rules of this moment, or find the one of this id. Raises `Invalid`, `Overloaded`."""

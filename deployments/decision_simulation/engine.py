@@ -6,15 +6,17 @@ Pure: the same cases give the same bytes, so that a stored trace can be replayed
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from functools import partial
 from typing import ParamSpec, TypeVar
+from zoneinfo import ZoneInfo
 
 from core.errors import AppError, BrokenInvariant
 from core.labels import Urgency
 from core.messages import ResolveItem
 from core.request import Decision, OptionId, OptionScore, ResolutionOption, Sla
 from core.rules import OptionTemplate, RuleBook
+from core.service_terms import ServiceTerms
 from deployments.decision_simulation.autonomy import Autonomy, judge_autonomy
 from deployments.decision_simulation.case import NO_WAIT, Case, Prepared, jobs_of, judge_item, prepare, subject_of
 from deployments.decision_simulation.decision import conclude, scales_for
@@ -37,6 +39,7 @@ from deployments.decision_simulation.policy import Verdict
 from deployments.decision_simulation.sampling import Job, Samples, UniformBlock, sample_completion, uniform_block
 from deployments.decision_simulation.scoring import rank
 from deployments.decision_simulation.situation import situation_of
+from deployments.decision_simulation.sla import Matter, promise, statutory_duties
 from deployments.decision_simulation.triangular import Floats
 
 LOG = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ class Settled:
     verdict: Verdict
     act_now: OptionId | None
     sla: Sla
+    terms: ServiceTerms
     gates: tuple[str, ...]
     waiting_hours: Mapping[str, list[float]]
     carry_out: OptionId | None
@@ -66,7 +70,8 @@ class Settled:
 class DecisionEngine:
     """The rules, ready to be applied, in each building as they hold there; keeps nothing of a case."""
 
-    def __init__(self, rules: RuleBook, zone: tzinfo) -> None:
+    def __init__(self, rules: RuleBook, zone: ZoneInfo) -> None:
+        """`zone` is the portfolio's: that of the crews, and of buildings for which no document states one."""
         self.rules = rules
         self.zone = zone
         self._general = House(rules)
@@ -80,6 +85,15 @@ class DecisionEngine:
             own_autonomy = self.rules.states_own(building_id, "autonomy")
             self._houses[building_id] = House(self.rules.of(building_id), own_autonomy)
         return self._houses[building_id]
+
+    def promise(
+        self, building_id: str | None, matters: Sequence[Matter], urgency: Urgency, created_at: datetime
+    ) -> tuple[Sla, ServiceTerms]:
+        """What policy promises on a request with these labels, whoever gave them."""
+        rules = self.house(building_id).rules
+        calendar = rules.business_calendar(building_id, self.zone.key, created_at)
+        duties = statutory_duties(rules, building_id, matters, created_at, calendar)
+        return promise(rules, urgency, created_at, calendar, duties)
 
     def verdict(self, item: ResolveItem, answered: bool | None = None) -> Verdict:
         """Where the gates send this message."""
@@ -148,6 +162,7 @@ class DecisionEngine:
             verdict=plan.verdict,
             act_now=plan.act_now,
             sla=plan.sla,
+            terms=plan.terms,
             gates=_lines(plan.verdict, gates, autonomy),
             waiting_hours={server: waits.tolist() for server, waits in plan.waits.items()},
             carry_out=autonomy.carry_out if autonomy else None,
@@ -161,12 +176,13 @@ class DecisionEngine:
         item, urgency, rules = plan.case.item, plan.subject.urgency, plan.house.rules
         gates: list[Gate | None] = [building_gate(rules, item.building_id), *statutory_gates(plan.duties, plan.sla)]
         gates += [] if plan.verdict.question else plan.house.withheld(plan.subject)
+        zone = ZoneInfo(plan.terms.calendar.time_zone)
         for option in options:
             gates.append(cost_gate(rules, urgency, plan.limits, option, plan.subject.category))
             for template in _templates(plan, option):
                 if needs_notice(template, urgency, item.entry_consent):
                     gates.append(entry_gate(template, rules, option.option_id))
-                gates.append(quiet_gate(template, urgency, rules, item.at, self.zone, option.option_id))
+                gates.append(quiet_gate(template, urgency, rules, item.at, zone, option.option_id))
         return tuple(dict.fromkeys(gate for gate in gates if gate is not None))
 
 

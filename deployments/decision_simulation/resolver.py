@@ -5,17 +5,19 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from core.errors import AppError, Invalid
-from core.labels import Category, Intent, Urgency
+from core.labels import Category, Intent, Trade, Urgency
 from core.messages import DecisionTrace, ItemFailure, Resolved, ResolveItem, Retrieved
 from core.ports.intelligence import LanguageModel, ProposedOption
-from core.request import Answer, Decision, FactorScores, ResolutionOption, Risk
+from core.request import Answer, Decision, FactorScores, ResolutionOption, Risk, Sla
 from core.rules import RuleBook, rules_hash
+from core.service_terms import ServiceTerms
 from deployments.decision_simulation.case import Case, subject_of
 from deployments.decision_simulation.decision import decide
 from deployments.decision_simulation.engine import DecisionEngine, Settled
@@ -23,6 +25,7 @@ from deployments.decision_simulation.offers import OfferCounts, ask_for_drafts
 from deployments.decision_simulation.replay import as_recorded, record_inputs
 from deployments.decision_simulation.retrieval import Evidence, Retrieval
 from deployments.decision_simulation.sampling import METHOD
+from deployments.decision_simulation.sla import Matter
 from deployments.decision_simulation.waiting import TablesSource, WaitingTables
 
 LOG = logging.getLogger(__name__)
@@ -61,7 +64,7 @@ class _Found:
 
 
 class Resolver:
-    """DecisionSimulation's work on lists of messages. `zone` names the buildings' time zone."""
+    """DecisionSimulation's work on lists of messages. `zone` names the portfolio's time zone."""
 
     def __init__(
         self,
@@ -125,6 +128,19 @@ class Resolver:
         """A decision on given options by the rules of a building; see `decision.decide`."""
         house = self._engine.house(building_id)
         return decide(house.rules, house.catalogue, options, urgency, category, risk, weights, building_id)
+
+    def terms(
+        self,
+        building_id: str | None,
+        category: Category,
+        trade: Trade | None,
+        urgency: Urgency,
+        message_text: str,
+        created_at: datetime,
+    ) -> tuple[Sla, ServiceTerms]:
+        """The promises on a request with these labels, of which none was decided."""
+        matter = Matter(category, trade, urgency, message_text)
+        return self._engine.promise(building_id, [matter], urgency, created_at)
 
     def _tables_for(self, item: ResolveItem, seed: int) -> WaitingTables:
         if not item.workload.open_by_crew:
@@ -200,6 +216,7 @@ class Resolver:
             carry_out=settled.carry_out,
             document_by=settled.document_by,
             sla=settled.sla,
+            terms=settled.terms,
             retrieved=case.passages,
             trace=self._trace(case, settled, found.evidence.vector, tables),
         )

@@ -66,6 +66,13 @@ class Retrieval:
             raise Unavailable("The knowledge base can't be searched for this text at the moment.")
         return self._knowledge.search([query], [vectors[query.text]])[0]
 
+    def embed(self, texts: Sequence[str]) -> list[bytes]:
+        """A vector for each text. Raises `Unavailable` where one has none."""
+        vectors = self._embed_each(texts)
+        if any(text not in vectors for text in texts):
+            raise Unavailable("This text can't be compared with others at the moment.")
+        return [vectors[text] for text in texts]
+
     def _embed_each(self, texts: Sequence[str]) -> dict[str, bytes]:
         """The vector of each text that has one; where all at once fails, each is tried by itself."""
         distinct = list(dict.fromkeys(texts))

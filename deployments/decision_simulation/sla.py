@@ -3,16 +3,18 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from functools import lru_cache
 
+from core.business_calendar import BusinessCalendar
 from core.estate import StatutoryClock
 from core.labels import Category, Trade, Urgency
 from core.request import Sla
 from core.rules import ResponseTarget, RuleBook
+from core.service_terms import ServiceTerms, later
 
 BUSINESS_DAYS = 5
-"""Monday to Friday; the rules name no holidays."""
+"""Of a usual week, without holidays."""
 DAYS_OF_WEEK = 7
 
 
@@ -37,7 +39,11 @@ class StatutoryDuty:
 
 
 def statutory_duties(
-    rules: RuleBook, building_id: str | None, matters: Sequence[Matter], created_at: datetime, zone: tzinfo
+    rules: RuleBook,
+    building_id: str | None,
+    matters: Sequence[Matter],
+    created_at: datetime,
+    calendar: BusinessCalendar,
 ) -> tuple[StatutoryDuty, ...]:
     """Every clock of the building's jurisdiction that applies to one of the matters; the soonest first."""
     jurisdiction = rules.jurisdiction_of(building_id)
@@ -47,7 +53,7 @@ def statutory_duties(
     duties = [
         StatutoryDuty(
             clock=clock,
-            due_at=due_at(created_at, clock.within_hours, clock.clock == "business", zone),
+            due_at=later(calendar, clock.clock, created_at, clock.within_hours),
             clause=f"{source}:{clock.clock_id} ({clock.citation})",
         )
         for clock in jurisdiction.clocks
@@ -56,48 +62,51 @@ def statutory_duties(
     return tuple(sorted(duties, key=lambda duty: (duty.due_at, duty.clock.clock_id)))
 
 
-def sla_for(
+def promise(
     rules: RuleBook,
     urgency: Urgency,
     created_at: datetime,
-    zone: tzinfo,
+    calendar: BusinessCalendar,
     duties: Sequence[StatutoryDuty] = (),
-) -> Sla:
-    """The due times of a request created at this moment; business days are those of the building's zone.
+) -> tuple[Sla, ServiceTerms]:
+    """The due times of a request created at this moment in a building with these rules, and what they follow from.
 
     A duty to begin bounds the response, one to finish the resolution, and what must be done must have begun before.
-    No duty ever makes a time longer. `basis` names the clause of each time, once where both have the same.
+    No duty ever makes a time longer. The `basis` of the `Sla` names the clause of each time, once where both have the
+    same. `duties` are in the order of their due times.
     """
-    target, house = rules.response_targets[urgency], rules.clause("response_targets")
-    business = target.clock == "business"
-    response = [(due_at(created_at, target.response_hours, business, zone), house)]
-    resolution = [(due_at(created_at, target.resolution_hours, business, zone), house)]
-    for duty in duties:
-        (response if duty.clock.what == "begin" else resolution).append((duty.due_at, duty.clause))
-    # At the same moment the house's own target comes first, so that a statute is named only where it is sooner.
-    done = min(resolution, key=lambda due: due[0])
-    begun = min([*response, done], key=lambda due: due[0])
-    return Sla(
-        response_due_at=begun[0],
-        resolution_due_at=done[0],
-        basis="; ".join(dict.fromkeys((begun[1], done[1]))),
+    target = rules.response_targets[urgency]
+    begin = next((duty for duty in duties if duty.clock.what == "begin"), None)
+    finish = next((duty for duty in duties if duty.clock.what == "finish"), None)
+    terms = ServiceTerms(
+        created_at=created_at,
+        calendar=calendar,
+        clock=target.clock,
+        may_pause=urgency is not Urgency.EMERGENCY,
+        house_response_due_at=later(calendar, target.clock, created_at, target.response_hours),
+        house_resolution_due_at=later(calendar, target.clock, created_at, target.resolution_hours),
+        statutory_response_due_at=begin.due_at if begin else None,
+        statutory_response_basis=begin.clause if begin else None,
+        statutory_resolution_due_at=finish.due_at if finish else None,
+        statutory_resolution_basis=finish.clause if finish else None,
+        statutory_resolution_clock=finish.clock.clock if finish else "calendar",
+        basis=rules.clause("response_targets"),
+        **rules.follow_up.model_dump(),
+        quiet_start=rules.entry.quiet_start,
+        quiet_end=rules.entry.quiet_end,
     )
+    due = terms.due()
+    return Sla(response_due_at=due.response, resolution_due_at=due.resolution, basis=due.basis), terms
 
 
 def due_at(start: datetime, hours: float, business: bool, zone: tzinfo) -> datetime:
-    """The moment `hours` after `start`, in UTC; with `business` the clock stands still on Saturday and Sunday."""
-    if not business:
-        return (start + timedelta(hours=hours)).astimezone(UTC)
-    # Local wall time without its zone: a business day has 24 hours even where the clocks change.
-    moment = start.astimezone(zone).replace(tzinfo=None)
-    left = timedelta(hours=hours)
-    while True:
-        midnight = datetime.combine(moment.date(), datetime.min.time()) + timedelta(days=1)
-        if moment.weekday() < BUSINESS_DAYS:
-            if left <= midnight - moment:
-                return (moment + left).replace(tzinfo=zone).astimezone(UTC)
-            left -= midnight - moment
-        moment = midnight
+    """The moment `hours` after `start`, in UTC, where weeks have weekends and no holidays: for simulated histories."""
+    return later(_plain_weeks(str(zone)), "business" if business else "calendar", start, hours)
+
+
+@lru_cache(maxsize=16)
+def _plain_weeks(time_zone: str) -> BusinessCalendar:
+    return BusinessCalendar(time_zone=time_zone)
 
 
 def usual_hours(target: ResponseTarget) -> float:

@@ -9,11 +9,15 @@ from core.errors import WrongState
 from core.labels import Status
 from core.messages import ExecutionCommand
 from core.record import NextAction, RequestRecord
-from core.request import Event, ResolutionNote
-from core.status import require_legal
+from core.request import Event
+from core.status import ENDED, require_legal, require_recallable
+from deployments.request_management import promises
+from deployments.request_management.commands import POLICY
+from deployments.request_management.subscribers import status_news
 
 SYSTEM = "system"
 DISPATCH_GRACE = timedelta(seconds=5)
+_TIMER_FIELDS = ("timers", "next_action", "next_action_at", "attempts")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class Draft:
     fields: dict[str, Any] = field(default_factory=dict[str, Any])
     record_fields: dict[str, Any] = field(default_factory=dict[str, Any])
     events: list[Event] = field(default_factory=list[Event])
+    responds: bool = False
+    """Whether this is what the resident was promised first: that somebody acts. A staff member's change always is."""
+    _rescheduled: set[NextAction] = field(default_factory=set[NextAction])
 
     @property
     def status(self) -> Status:
@@ -44,60 +51,103 @@ class Draft:
         """Change fields of the request."""
         self.fields.update(fields)
 
-    def tell(self, kind: str, message: str, **details: str | int | float | bool | None) -> None:
-        """Add a line to the timeline."""
-        sequence = self.record.last_event + len(self.events) + 1
+    def tell(
+        self, kind: str, message: str, *, internal: bool = False, **details: str | int | float | bool | None
+    ) -> None:
+        """Add a line to the timeline; an `internal` one is for staff only."""
         self.events.append(
-            Event(sequence=sequence, at=self.at, kind=kind, actor=self.actor, message=message, details=details)
+            Event(
+                sequence=self.record.last_event + len(self.events) + 1,
+                at=self.at,
+                kind=kind,
+                actor=self.actor,
+                message=message,
+                internal=internal,
+                details=details,
+            )
         )
 
     def move(self, wanted: Status, message: str, **details: str | int | float | bool | None) -> None:
         """Change the status, along the arrows only. Raises `IllegalTransition`."""
         current = self.status
         require_legal(current, wanted)
+        self._enter(wanted, message, **details)
+
+    def recall(self, message: str) -> None:
+        """Cancel what policy selected, which the arrows for people's selections do not allow."""
+        require_recallable(self.status)
+        self._enter(Status.CANCELLED, message)
+
+    def _enter(self, wanted: Status, message: str, **details: str | int | float | bool | None) -> None:
+        current = self.status
         self.set(status=wanted)
-        self.tell("status_changed", message, **{"from": str(current), "to": str(wanted)}, **details)
+        if wanted in ENDED:
+            self.record_fields.update(waiting_for=None, emergency_raised_at=None)
+        self.tell("status_changed", message, internal=False, **{"from": str(current), "to": str(wanted)}, **details)
 
     def send(self, commands: Sequence[ExecutionCommand]) -> None:
         """Put commands into the outbox."""
         if commands:
-            self.record_fields["outbox"] = (*self.record.outbox, *commands)
+            waiting = self.record_fields.get("outbox", self.record.outbox)
+            self.record_fields["outbox"] = (*waiting, *commands)
             # Whoever made the change sends at once; the sweeper does where that one has died.
             self.schedule(NextAction.DISPATCH, self.at + DISPATCH_GRACE)
 
-    def schedule(self, action: NextAction | None, at: datetime | None) -> None:
-        """Say what the sweeper does next, and from when on."""
-        self.record_fields.update(next_action=action, next_action_at=at, attempts=0)
+    @property
+    def timers(self) -> dict[NextAction, datetime]:
+        """As they will be."""
+        return self.record_fields.get("timers", self.record.pending)
+
+    def schedule(self, action: NextAction, at: datetime | None) -> None:
+        """Say from when on the sweeper does this; None for never."""
+        rest = {kind: due for kind, due in self.timers.items() if kind is not action}
+        self._rescheduled.add(action)
+        self.record_fields["timers"] = rest if at is None else {**rest, action: at}
 
     def done(self) -> Change:
-        """The change as it is to be stored."""
+        """The change as it is to be stored, with its clock and timers in step."""
+        if self.status is not self.record.request.status:
+            self._tell_incident()
         request = self.record.request.model_copy(
             update={**self.fields, "version": self.record.request.version + 1, "updated_at": self.at}
         )
-        record = self.record.model_copy(
-            update={
-                **self.record_fields,
-                "request": request,
-                "last_event": self.record.last_event + len(self.events),
-            }
+        after = self.record.model_copy(update={**self.record_fields, "request": request})
+        after, schedule = promises.keep(self.record, after, self.at, responds=self.responds or self._by_staff)
+        for action, at in schedule.items():
+            if at != self.timers.get(action):
+                self.schedule(action, at)
+        if self._rescheduled:
+            self._choose_next()
+        timers = {name: self.record_fields[name] for name in _TIMER_FIELDS if name in self.record_fields}
+        last_event = self.record.last_event + len(self.events)
+        return Change(after.model_copy(update={**timers, "last_event": last_event}), tuple(self.events))
+
+    def _tell_incident(self) -> None:
+        """Those who follow the request hear of its new status, and its incident takes note of an end."""
+        self.send(status_news(self.record, self.status))
+        if self.record.request.incident_id is not None and self.status in (*ENDED, Status.REOPENED):
+            self.schedule(NextAction.INCIDENT, self.at)
+
+    @property
+    def _by_staff(self) -> bool:
+        request = self.record.request
+        return self.actor not in (SYSTEM, POLICY, request.resident_id, *self.record.subscribers)
+
+    def _choose_next(self) -> None:
+        """The earliest timer is next. One that is claimed and was left alone stays under its lease."""
+        running = self.record.next_action
+        leased = running is not None and running in self.timers and running not in self._rescheduled
+        due = dict(self.timers)
+        if leased and running is not None and self.record.next_action_at is not None:
+            due[running] = self.record.next_action_at
+        chosen = min(due, key=lambda kind: (due[kind], list(NextAction).index(kind)), default=None)
+        kept = leased and chosen is running
+        self.record_fields.update(
+            timers=due,
+            next_action=chosen,
+            next_action_at=None if chosen is None else due[chosen],
+            attempts=self.record.attempts if kept else 0,
         )
-        return Change(record, tuple(self.events))
-
-
-def end_work(draft: Draft, notes: str, actual_cost_usd: float | None = None, actual_hours: float | None = None) -> None:
-    """Resolve the request, with what it took; a breach of its target is noted."""
-    note = ResolutionNote(
-        resolution_notes=notes,
-        actual_cost_usd=actual_cost_usd,
-        actual_hours=actual_hours,
-        resolved_by=draft.actor,
-        resolved_at=draft.at,
-    )
-    sla = draft.record.request.sla
-    draft.move(Status.RESOLVED, notes, actual_cost_usd=actual_cost_usd, actual_hours=actual_hours)
-    draft.set(resolution=note, needs_attention=False)
-    if sla is not None and draft.at > sla.resolution_due_at:
-        draft.set(sla=sla.model_copy(update={"breached": True}))
 
 
 def require_status(record: RequestRecord, *allowed: Status) -> None:

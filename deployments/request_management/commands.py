@@ -7,7 +7,7 @@ from itertools import pairwise
 from core.actions import AlertParameters, JobParameters, NotifyParameters
 from core.correlation import current_correlation
 from core.labels import ActionKind, Role, Status, Urgency
-from core.messages import ActionCall, ExecutionCommand, ItemFailure, Resolved
+from core.messages import ActionCall, ExecutionCommand, Resolved
 from core.record import RequestRecord
 from core.request import Classification, ExecutionId, OptionId, PlanStep, Request, ResolutionOption
 
@@ -20,6 +20,7 @@ JOB_ACTION: Mapping[ActionKind, ActionKind] = {
 }
 """As what an option's own job comes to the desk: it has a crew and steps also where its action is to tell somebody."""
 INSTRUCTION_CHARACTERS = 8000
+ADVICE = "If anybody is in danger, call 911 now. The person on call has been alerted."
 
 
 def execution_id(request: Request, purpose: str) -> ExecutionId:
@@ -58,7 +59,7 @@ def commands_for_decision(
     request = record.request
     acting = next((option for option in resolved.options if option.option_id == resolved.act_now), None)
     if acting is not None:
-        return (_emergency_command(record, classification, resolved, acting, now),)
+        return (emergency_command(record, classification, resolved, acting, now, alert=not record.alarmed),)
     if resolved.status is Status.ESCALATED:
         reason = resolved.decision.escalation.reason if resolved.decision.escalation else "a person is asked for"
         return (
@@ -73,22 +74,31 @@ def commands_for_decision(
     return ()
 
 
-def unjudged_alert(record: RequestRecord, failure: ItemFailure) -> ExecutionCommand:
-    """Tell the person on call that nothing could judge a message; an emergency, where the safety screen says so."""
-    if failure.safety_rule is None:
-        return review_alert(record, failure.detail)
+def unjudged_alert(record: RequestRecord, safety_rule: str | None, advice: str | None) -> ExecutionCommand:
+    """Tell the person on call and the resident of an emergency that nothing could decide about."""
+    found = f"The safety rule {safety_rule} fires" if safety_rule else "It was judged an emergency"
+    return _alarm_command(record, "rev", POLICY, f"{found}, and the message could not be judged.", advice)
+
+
+def early_alarm(record: RequestRecord, labels: Classification) -> ExecutionCommand:
+    """Tell the person on call and the resident of an emergency before policy's action can be decided on."""
+    found = f"The safety rule {labels.safety_rule} fires" if labels.safety_rule else "It was judged an emergency"
+    reason = f"{found}, and what policy starts could not be decided yet."
+    return _alarm_command(record, "alm", POLICY, reason, labels.safety_advice)
+
+
+def emergency_alert(record: RequestRecord, requested_by: str, advice: str | None = None) -> ExecutionCommand:
+    """Tell the person on call and the resident that somebody has raised a request to an emergency."""
+    reason = f"{requested_by} says that it is an emergency."
+    return _alarm_command(record, "alm", requested_by, reason, advice)
+
+
+def _alarm_command(
+    record: RequestRecord, purpose: str, requested_by: str, reason: str, advice: str | None
+) -> ExecutionCommand:
     request = record.request
-    advice = failure.safety_advice or "If anybody is in danger, call 911 now. The person on call has been alerted."
-    return _command(
-        record,
-        "rev",
-        Urgency.EMERGENCY,
-        POLICY,
-        (
-            _alarm(request, f"The safety rule {failure.safety_rule} fires, and the message could not be judged."),
-            _tell_resident(request, "Help is on its way", advice),
-        ),
-    )
+    actions = (_alarm(request, reason), _tell_resident(request, "Help is on its way", advice or ADVICE))
+    return _command(record, purpose, Urgency.EMERGENCY, requested_by, actions)
 
 
 def recall_notice(record: RequestRecord, requested_by: str) -> ExecutionCommand:
@@ -98,10 +108,56 @@ def recall_notice(record: RequestRecord, requested_by: str) -> ExecutionCommand:
     return _command(record, "rec", Urgency.MEDIUM, requested_by, (_tell_staff(request, body),))
 
 
-def emergency_alert(record: RequestRecord, requested_by: str) -> ExecutionCommand:
-    """Tell the person on call that somebody has raised a request to an emergency."""
-    alarm = _alarm(record.request, f"{requested_by} says that it is an emergency.")
-    return _command(record, "alm", Urgency.EMERGENCY, requested_by, (alarm,))
+def reopening_notice(record: RequestRecord) -> ExecutionCommand:
+    """Tell staff that a request is not done after all."""
+    request = record.request
+    body = f"Request {request.request_id} in building {request.building_id} was reopened: it is not done."
+    return _command(record, "reo", urgency_of(request), POLICY, (_tell_staff(request, body),))
+
+
+def review_notice(record: RequestRecord, reason: str) -> ExecutionCommand:
+    """Tell staff that an emergency to which the person on call was alerted waits for a person."""
+    request = record.request
+    body = f"Request {request.request_id} in building {request.building_id} waits for a person: {reason}"
+    return _command(record, "rev", Urgency.EMERGENCY, POLICY, (_tell_staff(request, body),))
+
+
+def target_notice(record: RequestRecord, purpose: str, sentence: str) -> ExecutionCommand:
+    """Tell staff that a target is near or missed; the person on call, where it is an emergency's."""
+    request = record.request
+    body = f"Request {request.request_id} in building {request.building_id}: {sentence}"
+    urgency = urgency_of(request)
+    if urgency is not Urgency.EMERGENCY:
+        return _command(record, purpose, urgency, POLICY, (_tell_staff(request, body),))
+    alert = AlertParameters(
+        role=Role.STAFF, building_id=request.building_id, subject=f"EMERGENCY in {request.building_id}", body=body
+    )
+    return _command(record, purpose, urgency, POLICY, (_call(ActionKind.ALERT_ON_CALL, alert),))
+
+
+def documentation_notice(record: RequestRecord, sentence: str) -> ExecutionCommand:
+    """Tell staff, and managers where a tier has to agree, that an emergency's action is not documented."""
+    request = record.request
+    body = f"Request {request.request_id} in building {request.building_id}: {sentence}"
+    tier = request.approval.required.rank if request.approval else 0
+    roles = (Role.STAFF, Role.MANAGER) if tier else (Role.STAFF,)
+    return _command(record, "doc", Urgency.HIGH, POLICY, tuple(_tell_staff(request, body, role) for role in roles))
+
+
+def selection_reminder(record: RequestRecord) -> ExecutionCommand:
+    """Remind the resident that options wait for a choice."""
+    request = record.request
+    body = f"{len(request.options)} ways to deal with your request are ready. Please choose one so that we can begin."
+    told = _tell_resident(request, "Please choose how we should help", body)
+    return _command(record, "rem", Urgency.LOW, POLICY, (told,))
+
+
+def urgency_of(request: Request) -> Urgency:
+    """As labelled; an emergency is one whatever its urgency says, and what nobody labelled is taken for High."""
+    labels = request.classification
+    if labels is None:
+        return Urgency.HIGH
+    return Urgency.EMERGENCY if labels.emergency else labels.urgency
 
 
 def _alarm(request: Request, reason: str) -> ActionCall:
@@ -124,29 +180,33 @@ def review_alert(record: RequestRecord, reason: str) -> ExecutionCommand:
     return _command(record, "rev", Urgency.HIGH, POLICY, (_call(ActionKind.ALERT_ON_CALL, alert),))
 
 
-def _emergency_command(
+def emergency_command(
     record: RequestRecord,
     classification: Classification,
     resolved: Resolved,
     option: ResolutionOption,
     now: datetime,
+    *,
+    alert: bool = True,
 ) -> ExecutionCommand:
+    """What policy starts at once in an emergency; without the alert where the person on call has had one."""
     request = record.request
     escalation = resolved.decision.escalation
-    alert = AlertParameters(
+    parameters = AlertParameters(
         role=Role.STAFF,
         building_id=request.building_id,
         subject=f"EMERGENCY {classification.category} in {request.building_id} {request.unit or ''}".strip(),
         body=f"{escalation.reason if escalation else 'Emergency'}\n\n{request.message_text}",
     )
     advice = classification.safety_advice or "Help is on its way."
+    alerts = (_call(ActionKind.ALERT_ON_CALL, parameters),) if alert else ()
     return _command(
         record,
         "emg",
         Urgency.EMERGENCY,
         POLICY,
         (
-            _call(ActionKind.ALERT_ON_CALL, alert),
+            *alerts,
             *option_jobs(request, option, now),
             _tell_resident(request, "Help is on its way", f"{advice}\n\nWe have started: {option.title}."),
         ),
@@ -247,10 +307,10 @@ def _tell_resident(request: Request, subject: str, body: str) -> ActionCall:
     )
 
 
-def _tell_staff(request: Request, body: str) -> ActionCall:
+def _tell_staff(request: Request, body: str, role: Role = Role.STAFF) -> ActionCall:
     return _call(
         ActionKind.NOTIFY,
         NotifyParameters(
-            recipient_kind="staff_role", recipient=Role.STAFF, subject=f"Request {request.request_id}", body=body
+            recipient_kind="staff_role", recipient=role, subject=f"Request {request.request_id}", body=body
         ),
     )

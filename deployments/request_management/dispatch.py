@@ -52,13 +52,15 @@ class Dispatcher:
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, record: RequestRecord) -> None:
+    def start(self, record: RequestRecord) -> asyncio.Task[None]:
         """Send in the background; what fails here the sweeper does again."""
         task = asyncio.get_running_loop().create_task(self._attempt(record), context=detached_context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _attempt(self, record: RequestRecord) -> None:
+        set_correlation(record.correlation_id)
         try:
             await self.dispatch(record)
         except AppError as error:

@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 import grpc
@@ -14,7 +15,7 @@ from ray.serve.handle import DeploymentHandle
 
 from core.correlation import current_correlation
 from core.errors import AppError, ServiceUnavailable
-from core.labels import ApprovalTier, Category, Role, Urgency
+from core.labels import ApprovalTier, Category, Role, Trade, Urgency
 from core.messages import (
     AssessItem,
     Assessment,
@@ -31,7 +32,8 @@ from core.messages import (
 )
 from core.ports.execution import DeliveredNotification
 from core.ports.page import Page
-from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk
+from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk, Sla
+from core.service_terms import ServiceTerms
 from core.settings import Settings
 from core.what_if import WhatIfOrder, WhatIfRun
 from deployments.request_management.gathering import Gathered
@@ -139,6 +141,23 @@ class DecisionSimulationHandle:
     ) -> ApprovalTier:
         """Whose agreement a cost needs."""
         call = self._handle.required_tier.remote(urgency, cost_usd, building_id, category, spent_usd)
+        return await ask(call, LOOKUP_TIMEOUT_S)
+
+    async def embed(self, texts: list[str]) -> list[bytes]:
+        """Vectors of texts."""
+        return await ask(self._handle.embed.remote(texts), LOOKUP_TIMEOUT_S)
+
+    async def terms(
+        self,
+        building_id: str | None,
+        category: Category,
+        trade: Trade | None,
+        urgency: Urgency,
+        message_text: str,
+        created_at: datetime,
+    ) -> tuple[Sla, ServiceTerms]:
+        """What policy promises on given labels."""
+        call = self._handle.terms.remote(building_id, category, trade, urgency, message_text, created_at)
         return await ask(call, LOOKUP_TIMEOUT_S)
 
     async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:

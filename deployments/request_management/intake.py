@@ -14,6 +14,7 @@ from core.record import NextAction, RequestRecord
 from core.request import BuildingId, Request, RequestId, ResidentId
 from core.settings import Settings
 from deployments.request_management import access, lifecycle
+from deployments.request_management.attachments import Attachments
 from deployments.request_management.pipeline import Pipeline, is_waiting
 from deployments.request_management.schemas import Submission
 
@@ -27,12 +28,18 @@ class Intake:
     """Accepts submissions."""
 
     def __init__(
-        self, settings: Settings, store: RequestStore, pipeline: Pipeline, clock: Callable[[], datetime]
+        self,
+        settings: Settings,
+        store: RequestStore,
+        pipeline: Pipeline,
+        attachments: Attachments,
+        clock: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._store = store
         self._pipeline = pipeline
         self._clock = clock
+        self._attachments = attachments
 
     async def submit(
         self, principal: Principal, submission: Submission, request_id: RequestId, correlation_id: str, wait_s: float
@@ -43,10 +50,17 @@ class Intake:
         """
         now = self._clock()
         opening = _opening(principal, submission, request_id, correlation_id, now)
+        if submission.attachments:
+            opening = await self._with_attachments(opening)
         change = lifecycle.open_record(opening, principal.sub, now)
         # The first lease: should this process die, the sweeper resumes the pipeline when it is over.
         lease_end = now + timedelta(seconds=self._settings.pipeline_lease_s)
-        record = change.record.model_copy(update={"next_action": NextAction.PROCESS, "next_action_at": lease_end})
+        lease: dict[str, object] = {
+            "timers": {NextAction.PROCESS: lease_end},
+            "next_action": NextAction.PROCESS,
+            "next_action_at": lease_end,
+        }
+        record = change.record.model_copy(update=lease)
         if not await self._store.create(record, change.events):
             record = await self._store.get(request_id) or record
         if not is_waiting(record):
@@ -58,15 +72,22 @@ class Intake:
         return run.result()
 
 
+    async def _with_attachments(self, opening: RequestRecord) -> RequestRecord:
+        request = opening.request
+        held = await self._attachments.claim(request.attachments, request.request_id, request.resident_id)
+        return opening.model_copy(update={"request": request.model_copy(update={"attachments": held})})
+
+
 def _opening(
     principal: Principal, submission: Submission, request_id: RequestId, correlation_id: str, now: datetime
 ) -> RequestRecord:
-    resident_id = _resident(principal, submission)
-    building_id, unit = _home(principal, submission, resident_id)
+    resident_id, building_id, unit = home_of_caller(
+        principal, submission.resident_id, submission.building_id, submission.unit
+    )
     request = Request(
         request_id=request_id,
-        resident_id=ResidentId(resident_id),
-        building_id=BuildingId(building_id),
+        resident_id=resident_id,
+        building_id=building_id,
         unit=unit,
         message_text=submission.message_text,
         status=Status.SUBMITTED,
@@ -84,22 +105,33 @@ def _opening(
     )
 
 
-def _resident(principal: Principal, submission: Submission) -> str:
+def home_of_caller(
+    principal: Principal, resident_id: str | None, building_id: str | None, unit: str | None
+) -> tuple[ResidentId, BuildingId, str | None]:
+    """Whom a submission is for and where they live. Raises `Invalid`, `Forbidden`."""
+    whose = _resident(principal, resident_id)
+    building, home = _home(principal, building_id, unit, whose)
+    return ResidentId(whose), BuildingId(building), home
+
+
+def _resident(principal: Principal, given: str | None) -> str:
     access.require_role(principal, access.SUBMITTERS)
     if not principal.is_resident:
-        if submission.resident_id is None:
+        if given is None:
             raise Invalid("Staff give the resident_id that the request is for.")
-        return submission.resident_id
-    if submission.resident_id not in (None, principal.sub):
+        return given
+    if given not in (None, principal.sub):
         raise Forbidden("A resident submits for themselves only.")
     return principal.sub
 
 
-def _home(principal: Principal, submission: Submission, resident_id: str) -> tuple[str, str | None]:
+def _home(
+    principal: Principal, given_building: str | None, given_unit: str | None, resident_id: str
+) -> tuple[str, str | None]:
     """Building and unit, as given or as the resident id `RES_<building>_<unit>` says; a resident's are their own."""
     named = named_home(resident_id)
-    building_id = submission.building_id or (named[0] if named else None)
-    unit = submission.unit or (named[1] if named else None)
+    building_id = given_building or (named[0] if named else None)
+    unit = given_unit or (named[1] if named else None)
     if building_id is None:
         raise Invalid("The building can't be told from the resident_id; give the building_id.")
     if principal.is_resident:

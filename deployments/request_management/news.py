@@ -7,7 +7,11 @@ from core.labels import ExecutionStatus, Status
 from core.messages import ExecutionCommand, ExecutionOutcome
 from core.record import NextAction, RequestRecord
 from core.request import ExecutionSummary
-from deployments.request_management.change import SYSTEM, Change, Draft, end_work
+from deployments.request_management.change import SYSTEM, Change, Draft
+from deployments.request_management.ending import end_work, note_cost
+
+BEFORE_WORK = frozenset({Status.APPROVED, Status.ESCALATED, Status.NEEDS_REVIEW, Status.REOPENED})
+"""Where the start of the selected option's work puts a request in progress."""
 
 
 def dispatched(record: RequestRecord, sent: Sequence[ExecutionCommand], now: datetime) -> Change | None:
@@ -20,8 +24,11 @@ def dispatched(record: RequestRecord, sent: Sequence[ExecutionCommand], now: dat
     draft = Draft(record, now, SYSTEM)
     rest = tuple(command for command in record.outbox if command.execution_id not in ids)
     draft.record_fields["outbox"] = rest
-    draft.schedule(NextAction.DISPATCH if rest else None, now if rest else None)
+    draft.schedule(NextAction.DISPATCH, now if rest else None)
     for command in sent:
+        if command.request_id is None:
+            # Word to others: no line of this request's story.
+            continue
         draft.tell(
             "execution_queued",
             "The work was handed over to be carried out.",
@@ -30,7 +37,7 @@ def dispatched(record: RequestRecord, sent: Sequence[ExecutionCommand], now: dat
         )
     summary = record.request.execution
     starts = summary is not None and summary.execution_id in ids
-    if starts and record.request.status in (Status.APPROVED, Status.ESCALATED):
+    if starts and record.request.status in BEFORE_WORK:
         draft.move(Status.IN_PROGRESS, "The work has started.", execution_id=summary.execution_id if summary else None)
     return draft.done()
 
@@ -44,9 +51,11 @@ def apply_outcome(record: RequestRecord, outcome: ExecutionOutcome, news_id: str
     summary = record.request.execution
     if summary is not None and summary.execution_id == outcome.execution_id and outcome.kind != "work_completed":
         draft.set(execution=_summary_after(summary, outcome))
+        draft.responds = outcome.kind in ("running", "succeeded")
     if outcome.kind == "work_completed":
-        return _complete_work(draft, outcome)
-    draft.tell(f"execution_{outcome.kind}", _OUTCOME_SENTENCES[outcome.kind], **_outcome_details(outcome))
+        return _complete_work(draft, outcome, news_id)
+    sentence, details = _OUTCOME_SENTENCES[outcome.kind], _outcome_details(outcome)
+    draft.tell(f"execution_{outcome.kind}", sentence, internal=False, **details)
     if outcome.kind == "dead_lettered":
         draft.set(needs_attention=True)
     return draft.done()
@@ -84,20 +93,22 @@ def _outcome_details(outcome: ExecutionOutcome) -> dict[str, str | int | float |
     return details
 
 
-def _complete_work(draft: Draft, outcome: ExecutionOutcome) -> Change:
-    """The last job of the selected option ends its request; any other job is only told of."""
+def _complete_work(draft: Draft, outcome: ExecutionOutcome, news_id: str) -> Change:
+    """The last job of the selected option ends its request; any other is only told of. What each cost is counted."""
     notes = outcome.notes or "The work is done."
     summary = draft.record.request.execution
     draft.tell("work_completed", notes, execution_id=outcome.execution_id)
+    if outcome.actual_cost_usd is not None:
+        note_cost(draft, news_id, outcome.actual_cost_usd, instead_of=outcome.execution_id)
     if summary is None or summary.execution_id != outcome.execution_id:
         return draft.done()
     summary = _summary_with_job(summary, outcome)
     draft.set(execution=summary)
-    if draft.status in (Status.APPROVED, Status.ESCALATED):
+    if draft.status in BEFORE_WORK:
         # The work was done before its dispatch was noted.
         draft.move(Status.IN_PROGRESS, "The work has started.", execution_id=outcome.execution_id)
     if draft.status is Status.IN_PROGRESS and summary.jobs_done >= summary.jobs:
-        end_work(draft, notes, summary.actual_cost_usd, summary.actual_hours)
+        end_work(draft, notes, actual_hours=summary.actual_hours)
     return draft.done()
 
 
@@ -117,10 +128,10 @@ def _sum(before: float | None, more: float | None) -> float | None:
     return before if more is None else more + (before or 0.0)
 
 
-def ordered(record: RequestRecord, command: ExecutionCommand, cost_usd: float, actor: str, now: datetime) -> Change:
-    """Staff or a service gave a command of their own for this request, which may spend up to `cost_usd`."""
-    draft = Draft(record, now, actor)
-    draft.record_fields["ordered_usd"] = record.ordered_usd + cost_usd
-    actions = ", ".join(call.action for call in command.actions)
-    draft.tell("execution_queued", "An action was ordered.", execution_id=command.execution_id, actions=actions)
+def acknowledged(record: RequestRecord, notification_id: str, by: str, now: datetime) -> Change | None:
+    """A person has taken the alert about it; None where that was noted before."""
+    if notification_id in record.news:
+        return None
+    draft = Draft(record.model_copy(update={"news": (*record.news, notification_id)}), now, by)
+    draft.tell("alert_acknowledged", "The person on call has taken it.", internal=True)
     return draft.done()

@@ -3,28 +3,31 @@
 import secrets
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from core.actions import TEMPLATES, ActionParameters, JobParameters, NotifyParameters, parse_parameters
-from core.errors import Invalid, NotFound, UnknownOption, WrongState
+from core.actions import TEMPLATES, NotifyParameters
+from core.errors import Invalid, NotFound, Unavailable, WrongState
 from core.identity import Principal
-from core.labels import ActionKind, ApprovalTier, Crew, ExecutionStatus, Role, Urgency
+from core.labels import ActionKind, ExecutionStatus, Urgency
 from core.messages import ActionCall, Execution, ExecutionCommand, Notification, WorkOrder
 from core.ports.execution import DeliveredNotification
 from core.ports.page import Page
 from core.ports.store import RequestStore
 from core.record import RequestRecord
-from core.request import ExecutionId, ExecutionSummary, OptionId, Request, RequestId, ResolutionOption
-from core.status import ENDED
+from core.request import ExecutionId, ExecutionSummary, Request, RequestId
 from deployments.request_management import access, news
-from deployments.request_management.commands import option_jobs
-from deployments.request_management.dispatch import change_record
+from deployments.request_management.change import Change
+from deployments.request_management.circumstances import spent_this_month
+from deployments.request_management.dispatch import CONFLICT_RETRIES, Dispatcher, change_record
 from deployments.request_management.intake import named_home
 from deployments.request_management.lifecycle import ApprovalLimitExceeded
+from deployments.request_management.orders import check_order, committed_usd, place_order
 from deployments.request_management.peers import DecisionSimulation, ExecutionDesk
-from deployments.request_management.pipeline import spent_this_month
 from deployments.request_management.schemas import ExecutionOrder, JobCompletion, NotificationOrder
+
+
+class _CommitmentsMoved(Exception):
+    """What may be spent on the request is no longer what the order was judged by."""
 
 
 class Operations:
@@ -35,6 +38,7 @@ class Operations:
         store: RequestStore,
         decision: DecisionSimulation,
         execution: ExecutionDesk,
+        dispatcher: Dispatcher,
         clock: Callable[[], datetime],
         zone: ZoneInfo,
     ) -> None:
@@ -42,6 +46,7 @@ class Operations:
         self._store = store
         self._decision = decision
         self._execution = execution
+        self._dispatcher = dispatcher
         self._clock = clock
         self._zone = zone
 
@@ -50,37 +55,38 @@ class Operations:
     ) -> Execution:
         """Queue one action for a request, within what may be spent without anybody else's agreement.
 
-        A selected option is carried out as it is recorded, and again only after it could not be; other jobs of one
-        request count together against the caller's limit.
+        A selected option is carried out as it is recorded, and again only after it could not be. Other jobs of one
+        request count together with it against the caller's limit, from the moment at which they are ordered: the
+        money and the command are one write.
         """
         access.require_role(principal, access.ANALYSTS)
-        record, request = self._covered(principal, await self._store.get(RequestId(order.request_id)))
-        option = _agreed_option(request, order) if order.option_id is not None else None
-        parameters = parse_parameters(order.action, _completed(order, request, option))
-        urgency, cost_usd = _judged_urgency(record), 0.0
-        if isinstance(parameters, JobParameters):
-            if request.status in ENDED:
-                raise WrongState(f"The request is {request.status}; reopen it first.")
-            if option is None:
-                cost_usd = parameters.cost_limit_usd
-                await self._require_authority(principal, request, urgency, record.ordered_usd + cost_usd)
-        command = ExecutionCommand(
-            execution_id=ExecutionId(execution_id),
-            request_id=request.request_id,
-            option_id=OptionId(order.option_id) if order.option_id else None,
-            urgency=urgency,
-            actions=_actions(order, request, option, parameters, self._clock()),
-            correlation_id=correlation_id,
-            requested_by=principal.sub,
-        )
-        execution = await self._execution.enqueue(command)
+        for _ in range(CONFLICT_RETRIES):
+            record, request = self._covered(principal, await self._store.get(RequestId(order.request_id)))
+            committed = committed_usd(record)
+            if execution_id not in record.orders:
+                checked = check_order(record, order)
+                if checked.cost_usd:
+                    await self._require_authority(principal, request, checked.urgency, committed + checked.cost_usd)
+            try:
+                return await self._place(principal, order, execution_id, correlation_id, committed)
+            except _CommitmentsMoved:
+                continue
+        raise Unavailable("The request is being changed by many at once; please try again.")
+
+    async def _place(
+        self, principal: Principal, order: ExecutionOrder, execution_id: str, correlation_id: str, committed: float
+    ) -> Execution:
         now = self._clock()
-        await change_record(
-            self._store,
-            request.request_id,
-            lambda current: news.ordered(current, command, cost_usd, principal.sub, now),
-        )
-        return execution
+
+        def step(current: RequestRecord) -> Change | None:
+            if execution_id not in current.orders and committed_usd(current) != committed:
+                raise _CommitmentsMoved
+            return place_order(current, order, execution_id, principal.sub, correlation_id, now)
+
+        record = await change_record(self._store, RequestId(order.request_id), step)
+        if record.outbox:
+            self._dispatcher.start(record)
+        return _waiting(execution_id, record, now)
 
     async def notify(
         self, principal: Principal, order: NotificationOrder, execution_id: str, correlation_id: str
@@ -127,7 +133,7 @@ class Operations:
 
     async def _queued(self, execution_id: str) -> Execution | None:
         """An execution that Execution has not seen, as its request tells of it."""
-        # EXE_<timestamp>_<tail>_<purpose><version> belongs to REQ_<timestamp>_<tail>.
+        # EXE_<timestamp>_<tail>_<purpose><version>, or _ord<random>, belongs to REQ_<timestamp>_<tail>.
         request_id = "REQ_" + execution_id.removeprefix("EXE_").rpartition("_")[0]
         record = await self._store.get(RequestId(request_id))
         if record is None:
@@ -179,7 +185,21 @@ class Operations:
             raise NotFound("There is no such notification.")
         if sent.notification.recipient_kind != "on_call":
             raise WrongState("Only an alert to the person on call can be taken.")
-        return await self._execution.acknowledge(notification_id, principal.sub)
+        taken = await self._execution.acknowledge(notification_id, principal.sub)
+        if taken.notification.request_id is not None:
+            await self._note_acknowledged(taken.notification.request_id, notification_id, principal.sub)
+        return taken
+
+    async def _note_acknowledged(self, request_id: RequestId, notification_id: str, by: str) -> None:
+        """Whoever takes the alert has answered the request, once for each alert."""
+        now = self._clock()
+        try:
+            await change_record(
+                self._store, request_id, lambda current: news.acknowledged(current, notification_id, by, now)
+            )
+        except NotFound:
+            # An alert outlives a request that was erased.
+            return
 
     def _covered(self, principal: Principal, record: RequestRecord | None) -> tuple[RequestRecord, Request]:
         if record is None or not principal.covers(record.request.building_id):
@@ -202,76 +222,6 @@ class Operations:
 def new_execution_id(now: datetime) -> str:
     """An id for a command that no decision caused."""
     return f"EXE_{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}_{secrets.token_hex(4)}"
-
-
-def _job_defaults(request: Request) -> dict[str, Any]:
-    """A job as the request's labels describe it."""
-    labels = request.classification
-    if labels is None:
-        return {"instructions": request.message_text}
-    crew = Crew(labels.trade) if labels.trade is not None else Crew.OFFICE
-    title = f"{labels.category} request {request.request_id}"
-    return {"title": title, "crew": crew, "instructions": request.message_text}
-
-
-def _completed(order: ExecutionOrder, request: Request, option: ResolutionOption | None) -> dict[str, Any]:
-    """The parameters with what the request knows; whose home and whose inbox it is are the request's alone."""
-    if order.action is ActionKind.ALERT_ON_CALL:
-        return {"role": Role.STAFF, **order.parameters, "building_id": request.building_id}
-    if order.action is ActionKind.NOTIFY:
-        kind = order.parameters.get("recipient_kind", "resident")
-        recipient = {"recipient": request.resident_id} if kind == "resident" else {}
-        return {**order.parameters, "recipient_kind": kind, **recipient}
-    home = {"building_id": request.building_id, "unit": request.unit}
-    if option is None:
-        return {**_job_defaults(request), **order.parameters, **home}
-    agreed = {name: getattr(option, name) for name in ("title", "crew", "steps", "vendor", "licence")}
-    return {
-        "instructions": request.message_text,
-        **order.parameters,
-        **home,
-        **agreed,
-        "cost_limit_usd": option.estimated_cost_usd.p90,
-    }
-
-
-def _actions(
-    order: ExecutionOrder,
-    request: Request,
-    option: ResolutionOption | None,
-    parameters: ActionParameters,
-    now: datetime,
-) -> tuple[ActionCall, ...]:
-    """What is done: a plan is all of its jobs, and a visit begins no sooner than its option may."""
-    if option is not None and option.plan:
-        return option_jobs(request, option, now)
-    if option is not None and option.entry is not None and isinstance(parameters, JobParameters):
-        parameters = parameters.model_copy(update={"not_before": option.entry.not_before(now)})
-    return (ActionCall(action=order.action, parameters=parameters.model_dump(mode="json")),)
-
-
-def _judged_urgency(record: RequestRecord) -> Urgency:
-    """The urgency that the decision rested on: correcting labels later must not widen anybody's limit."""
-    if record.trace is not None:
-        return Urgency(record.trace.inputs["classification"]["urgency"])
-    labels = record.request.classification
-    return Urgency.MEDIUM if labels is None else min(labels.urgency, Urgency.MEDIUM, key=lambda level: level.rank)
-
-
-def _agreed_option(request: Request, order: ExecutionOrder) -> ResolutionOption:
-    """The selected option, with the agreement that it needs, where it is not carried out already."""
-    option = request.option(order.option_id or "")
-    if option is None:
-        raise UnknownOption(f"Request {request.request_id} has no option {str(order.option_id)[:80]}.")
-    approval, execution = request.approval, request.execution
-    agreed = approval is not None and (approval.required is ApprovalTier.NONE or approval.granted_by is not None)
-    if request.selected_option_id != option.option_id or not agreed:
-        raise WrongState("This option is not selected, or its cost is not agreed to yet.")
-    if execution is not None and execution.status is not ExecutionStatus.DEAD_LETTERED:
-        raise WrongState(f"This option is carried out already, by {execution.execution_id}.")
-    if order.action is not option.action:
-        raise Invalid(f"The option's action is {option.action}.")
-    return option
 
 
 def _may_see(principal: Principal, notification: Notification) -> bool:

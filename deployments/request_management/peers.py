@@ -1,8 +1,9 @@
 """The other three services as this one sees them; handles in the graph, plain objects or HTTP clients elsewhere."""
 
+from datetime import datetime
 from typing import Protocol
 
-from core.labels import ApprovalTier, Category, Role, Urgency
+from core.labels import ApprovalTier, Category, Role, Trade, Urgency
 from core.messages import (
     AssessItem,
     Assessment,
@@ -19,7 +20,8 @@ from core.messages import (
 )
 from core.ports.execution import DeliveredNotification
 from core.ports.page import Page
-from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk
+from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk, Sla
+from core.service_terms import ServiceTerms
 from core.what_if import WhatIfOrder, WhatIfRun
 
 
@@ -79,6 +81,22 @@ class DecisionSimulation(Protocol):
         spent_usd: dict[Category, float] | None = None,
     ) -> ApprovalTier:
         """Whose agreement a cost needs in this building, with what it has spent this month, by category."""
+        ...
+
+    async def embed(self, texts: list[str]) -> list[bytes]:
+        """A unit vector for each text: float32, little-endian. Raises `Unavailable`."""
+        ...
+
+    async def terms(
+        self,
+        building_id: str | None,
+        category: Category,
+        trade: Trade | None,
+        urgency: Urgency,
+        message_text: str,
+        created_at: datetime,
+    ) -> tuple[Sla, ServiceTerms]:
+        """What policy promises on a request that was never decided, or whose labels a person corrected."""
         ...
 
     async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:

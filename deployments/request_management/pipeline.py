@@ -4,39 +4,22 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from core.correlation import detached_context, set_correlation
 from core.errors import AppError, Unavailable, VersionConflict
-from core.labels import Category, Status
-from core.messages import (
-    AssessItem,
-    Assessment,
-    Backlog,
-    BuildingFacts,
-    ItemFailure,
-    PastRequest,
-    Resolved,
-    ResolveItem,
-    Workload,
-)
+from core.messages import Assessment, ItemFailure, Resolved
 from core.ports.store import RequestStore
-from core.record import NextAction, RequestRecord
-from core.request import BuildingId, RequestId
+from core.record import RequestRecord
+from core.request import RequestId
 from core.settings import Settings
-from deployments.request_management import lifecycle
+from core.status import UNJUDGED
+from deployments.request_management import decisions
 from deployments.request_management.change import Change
-from deployments.request_management.cohort import cohort_of
-from deployments.request_management.commands import POLICY
+from deployments.request_management.circumstances import Circumstances, History
 from deployments.request_management.dispatch import Dispatcher
 from deployments.request_management.peers import AIProcessing, DecisionSimulation
 
 log = logging.getLogger(__name__)
-
-HISTORY_DAYS = 180
-WORKLOAD_SECONDS = 5.0
-AUTONOMY = "Autonomy:"
-"""How the trace's line begins that says why policy selects."""
 
 
 class Pipeline:
@@ -53,17 +36,17 @@ class Pipeline:
         decision: DecisionSimulation,
         dispatcher: Dispatcher,
         clock: Callable[[], datetime],
+        after_decision: Callable[[RequestRecord], object] = lambda _: None,
     ) -> None:
+        self._after_decision = after_decision
         self._settings = settings
         self._store = store
         self._ai = ai
         self._decision = decision
         self._dispatcher = dispatcher
         self._clock = clock
-        self._zone = ZoneInfo(settings.time_zone)
+        self._circumstances = Circumstances(settings, store, clock)
         self._running: dict[RequestId, asyncio.Task[RequestRecord]] = {}
-        self._workload: tuple[datetime, Workload] | None = None
-        self._backlog: tuple[datetime, Backlog] | None = None
 
     def start(self, record: RequestRecord) -> asyncio.Task[RequestRecord]:
         """Process the record in the background; a request that is running already is not started twice."""
@@ -80,6 +63,8 @@ class Pipeline:
         self._running.pop(request_id, None)
         if not done.cancelled() and done.exception() is not None:
             log.warning("pipeline of %s left for the sweeper: %s", request_id, type(done.exception()).__name__)
+        elif not done.cancelled():
+            self._after_decision(done.result())
 
     async def _run(self, record: RequestRecord) -> RequestRecord:
         set_correlation(record.correlation_id)
@@ -100,76 +85,54 @@ class Pipeline:
                     raise
                 await asyncio.sleep(pause_s)
                 pause_s *= 2
+                record = await self._current(record)
+                if not is_waiting(record):
+                    return record
             except AppError as error:
                 log.exception("pipeline of %s failed", record.request.request_id)
                 failure = ItemFailure(code=error.code, detail="the system could not judge it.")
                 return await self._give_to_person(record, failure)
 
     async def _process(self, record: RequestRecord) -> RequestRecord:
-        request = record.request
-        history, building = await self._store.history(
-            request.resident_id,
-            request.building_id,
-            since=request.created_at - timedelta(days=HISTORY_DAYS),
-            before=request.created_at,
-        )
-        item = _assess_item(record, history, building, await self._current_backlog())
+        item, history = await self._circumstances.to_assess(record, record.chosen_category, record.chosen_urgency)
         assessment = await self._ai.assess(item)
         if isinstance(assessment, ItemFailure):
             return await self._give_to_person(record, assessment)
-        resolved = await self._decision.resolve(
-            _resolve_item(record, assessment, history, await self._current_workload(), await self._spent(record))
-        )
+        resolved = await self._resolve(record, assessment, history)
         if isinstance(resolved, ItemFailure):
-            labels = assessment.classification
-            known = {"safety_rule": labels.safety_rule, "safety_advice": labels.safety_advice}
-            return await self._give_to_person(record, resolved.model_copy(update=known))
-        change = lifecycle.apply_decision(record, assessment.classification, assessment.risk, resolved, self._clock())
-        stored = await self._store_change(record, change)
-        return stored if resolved.carry_out is None else await self._carry_out(stored, resolved)
+            return await self._give_to_person(record, resolved, assessment)
+        labels, risk = assessment.classification, assessment.risk
+        return await self._store_change(record, decisions.apply_decision(record, labels, risk, resolved, self._clock()))
 
-    async def _carry_out(self, record: RequestRecord, resolved: Resolved) -> RequestRecord:
-        """Select in the resident's place, as the resident would; where this fails, the resident still can."""
-        line = next((gate for gate in resolved.trace.gates if gate.startswith(AUTONOMY)), None)
-        selected = lifecycle.select_option(record, str(resolved.carry_out), POLICY, self._clock(), reason=line)
-        return await self._store_change(record, selected)
+    async def _resolve(self, record: RequestRecord, assessment: Assessment, history: History) -> Resolved | ItemFailure:
+        """A decision. Where nothing can decide now, what was understood is kept: an emergency waits for nobody."""
+        try:
+            item = await self._circumstances.to_resolve(record, assessment.classification, assessment.risk, history)
+            return await self._decision.resolve(item)
+        except Unavailable:
+            kept = decisions.keep_assessment(record, assessment, self._clock())
+            if kept is not None:
+                await self._store_change(record, kept)
+            raise
+        except AppError as error:
+            log.exception("nothing could be decided about %s", record.request.request_id)
+            return ItemFailure(code=error.code, detail="the system could not decide about it.")
 
-    async def _spent(self, record: RequestRecord) -> dict[Category, float]:
-        """What the building has spent since the month began there."""
-        return await spent_this_month(self._store, record.request.building_id, self._zone, self._clock())
-
-    async def _give_to_person(self, record: RequestRecord, failure: ItemFailure) -> RequestRecord:
-        return await self._store_change(record, lifecycle.give_to_person(record, failure, self._clock()))
+    async def _give_to_person(
+        self, record: RequestRecord, failure: ItemFailure, assessment: Assessment | None = None
+    ) -> RequestRecord:
+        change = decisions.give_to_person(record, failure, self._clock(), assessment)
+        return await self._store_change(record, change)
 
     async def _store_change(self, record: RequestRecord, change: Change) -> RequestRecord:
         await self._store.save(change.record, expected_version=record.request.version, events=change.events)
-        if change.record.next_action is NextAction.DISPATCH:
+        if change.record.outbox:
             self._dispatcher.start(change.record)
         return change.record
 
     async def _current(self, record: RequestRecord) -> RequestRecord:
         """The request as somebody else left it in the meantime."""
         return await self._store.get(record.request.request_id) or record
-
-    async def _current_workload(self) -> Workload:
-        now = self._clock()
-        if self._workload is None or (now - self._workload[0]).total_seconds() > WORKLOAD_SECONDS:
-            self._workload = (now, await self._store.workload())
-        return self._workload[1]
-
-    async def _current_backlog(self) -> Backlog:
-        now = self._clock()
-        if self._backlog is None or (now - self._backlog[0]).total_seconds() > WORKLOAD_SECONDS:
-            self._backlog = (now, await self._store.backlog())
-        return self._backlog[1]
-
-
-async def spent_this_month(
-    store: RequestStore, building_id: BuildingId, zone: ZoneInfo, now: datetime
-) -> dict[Category, float]:
-    """US dollars by category since the month began in this time zone."""
-    month = now.astimezone(zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return await store.spent(building_id, since=month, before=now)
 
 
 def detached(work: Coroutine[None, None, RequestRecord]) -> asyncio.Task[RequestRecord]:
@@ -179,42 +142,4 @@ def detached(work: Coroutine[None, None, RequestRecord]) -> asyncio.Task[Request
 
 def is_waiting(record: RequestRecord) -> bool:
     """Whether the pipeline has still to decide."""
-    return record.request.status in (Status.SUBMITTED, Status.PROCESSING)
-
-
-def _assess_item(
-    record: RequestRecord, history: tuple[PastRequest, ...], building: BuildingFacts, backlog: Backlog
-) -> AssessItem:
-    request = record.request
-    return AssessItem(
-        message_text=request.message_text,
-        at=request.created_at,
-        category=record.chosen_category,
-        urgency=record.chosen_urgency,
-        history=history,
-        building=building,
-        backlog=backlog,
-        cohort=cohort_of(request.resident_id),
-    )
-
-
-def _resolve_item(
-    record: RequestRecord,
-    assessment: Assessment,
-    history: tuple[PastRequest, ...],
-    workload: Workload,
-    spent_usd: dict[Category, float],
-) -> ResolveItem:
-    request = record.request
-    return ResolveItem(
-        request_id=request.request_id,
-        message_text=request.message_text,
-        at=request.created_at,
-        building_id=request.building_id,
-        classification=assessment.classification,
-        risk=assessment.risk,
-        history=history,
-        workload=workload,
-        entry_consent=request.preferences.allow_entry_when_absent if request.preferences else None,
-        spent_usd=spent_usd,
-    )
+    return record.request.status in UNJUDGED

@@ -1,18 +1,21 @@
 """What residents and staff do with requests that are there: read them, follow them, move them on."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
+from core.correlation import detached_context
 from core.errors import NotFound, StaleVersion, WrongState
 from core.identity import Principal
 from core.ports.page import Page
 from core.ports.store import RequestFilter, RequestStore
 from core.record import NextAction, RequestRecord
 from core.request import Citation, Event, Request, RequestId, ResidentId
-from deployments.request_management import access, lifecycle
+from deployments.request_management import access, corrections, lifecycle
 from deployments.request_management.change import Change
 from deployments.request_management.dispatch import Dispatcher, change_record
 from deployments.request_management.peers import DecisionSimulation
+from deployments.request_management.revision import Revision
 from deployments.request_management.schemas import (
     Amendment,
     FeedbackForm,
@@ -20,6 +23,8 @@ from deployments.request_management.schemas import (
     ResolutionReport,
     ShortDecision,
 )
+
+REVISION_WAIT_S = 2.0
 
 Step = Callable[[RequestRecord, datetime], Change]
 
@@ -38,11 +43,14 @@ class Requests:
         store: RequestStore,
         decision: DecisionSimulation,
         dispatcher: Dispatcher,
+        revision: Revision,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._decision = decision
         self._dispatcher = dispatcher
+        self._revision = revision
+        self._revising: set[asyncio.Task[RequestRecord]] = set()
         self._clock = clock
 
     async def get(self, principal: Principal, request_id: str) -> Request:
@@ -96,7 +104,7 @@ class Requests:
         def step(record: RequestRecord, now: datetime) -> Change:
             if if_match is not None and record.request.version != if_match:
                 raise StaleVersion(f"The request is at version {record.request.version}, not {if_match}.")
-            return lifecycle.amend(
+            return corrections.amend(
                 record,
                 principal.sub,
                 now,
@@ -104,9 +112,20 @@ class Requests:
                 comment=amendment.comment,
                 category=amendment.category,
                 urgency=amendment.urgency,
+                waiting_for_access=amendment.waiting_for_access,
             )
 
-        return await self._change(request_id, step)
+        return await self._revised(await self._changed(request_id, step))
+
+    async def _revised(self, record: RequestRecord) -> Request:
+        """After a correction policy is asked again at once; one that is slow to answer keeps nobody waiting."""
+        if NextAction.REVISE not in record.pending:
+            return record.request
+        task = asyncio.get_running_loop().create_task(self._revision.attempt(record), context=detached_context())
+        self._revising.add(task)
+        task.add_done_callback(self._revising.discard)
+        done, _ = await asyncio.wait({task}, timeout=REVISION_WAIT_S)
+        return task.result().request if done else record.request
 
     async def select_option(self, principal: Principal, request_id: str, option_id: str) -> Request:
         """Choose an option."""
@@ -183,11 +202,14 @@ class Requests:
         return record.request if record else None
 
     async def _change(self, request_id: str, step: Step) -> Request:
+        return (await self._changed(request_id, step)).request
+
+    async def _changed(self, request_id: str, step: Step) -> RequestRecord:
         now = self._clock()
         record = await change_record(self._store, RequestId(request_id), lambda current: step(current, now))
-        if record.next_action is NextAction.DISPATCH:
+        if record.outbox:
             self._dispatcher.start(record)
-        return record.request
+        return record
 
 
 def _short_decision(request: Request) -> ShortDecision:

@@ -61,11 +61,13 @@ class Amendment(Contract):
     comment: Comment | None = None
     category: Category | None = None
     urgency: Urgency | None = None
+    waiting_for_access: bool | None = None
+    """Whether the work waits for access to the home; while it does, the house's clock stands still."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if self == Amendment.model_construct():
-            raise ValueError("give at least one of status, comment, category and urgency")
+            raise ValueError("give at least one of status, comment, category, urgency and waiting_for_access")
         return self
 
 

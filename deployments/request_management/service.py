@@ -8,19 +8,23 @@ from zoneinfo import ZoneInfo
 
 from core.errors import AppError
 from core.messages import ServiceHealth
-from core.ports.identity import TokenVerifier
-from core.ports.queue import Queue
-from core.ports.store import RequestStore
+from core.ports.record_keeping import RecordKeeping
+from core.record import NextAction
 from core.settings import Settings
 from deployments.request_management.analysis import Analysis
+from deployments.request_management.attachments import Attachments
+from deployments.request_management.audit import AuditLog
 from deployments.request_management.dispatch import Dispatcher, OutcomeConsumer
 from deployments.request_management.due_work import Sweeper
+from deployments.request_management.duplicates import Duplicates
 from deployments.request_management.idempotency import Idempotency
+from deployments.request_management.incidents import Incidents
 from deployments.request_management.intake import Intake
 from deployments.request_management.operations import Operations
 from deployments.request_management.peers import AIProcessing, DecisionSimulation, ExecutionDesk
 from deployments.request_management.pipeline import Pipeline
 from deployments.request_management.requests import Requests
+from deployments.request_management.revision import Revision
 from deployments.request_management.schemas import Health
 from deployments.request_management.what_if import WhatIf
 
@@ -38,10 +42,7 @@ class RequestManagementService:
     def __init__(
         self,
         settings: Settings,
-        store: RequestStore,
-        executions: Queue,
-        outcomes: Queue,
-        tokens: TokenVerifier,
+        ports: RecordKeeping,
         ai: AIProcessing,
         decision: DecisionSimulation,
         execution: ExecutionDesk,
@@ -50,25 +51,35 @@ class RequestManagementService:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.tokens = tokens
+        self.tokens = ports.tokens
+        self.limits = ports.limits
+        self.audit = AuditLog(ports.documents, clock)
         self._version = version
+        store, executions, outcomes = ports.store, ports.executions, ports.outcomes
         self._store = store
         self._ai, self._decision, self._execution = ai, decision, execution
         dispatcher = Dispatcher(store, executions, clock)
-        pipeline = Pipeline(settings, store, ai, decision, dispatcher, clock)
+        self.incidents = Incidents(store, ports.documents, decision, dispatcher, clock)
+        self.duplicates = Duplicates(store, self.incidents, decision, dispatcher, clock)
+        pipeline = Pipeline(settings, store, ai, decision, dispatcher, clock, self.incidents.start)
         self.idempotency = Idempotency(store, clock)
-        self.intake = Intake(settings, store, pipeline, clock)
-        self.requests = Requests(store, decision, dispatcher, clock)
+        self.attachments = Attachments(
+            ports.documents, ports.blobs, ports.inspector, ports.url_key, settings.attachment_limit_bytes, clock
+        )
+        self.intake = Intake(settings, store, pipeline, self.attachments, clock)
+        revision = Revision(settings, store, ai, decision, dispatcher, clock)
+        self.requests = Requests(store, decision, dispatcher, revision, clock)
         self.analysis = Analysis(ai, decision, clock)
         self.what_if = WhatIf(store, decision, clock)
-        self.operations = Operations(store, decision, execution, clock, ZoneInfo(settings.time_zone))
-        self.sweeper = Sweeper(settings, store, pipeline, dispatcher, clock)
+        self.operations = Operations(store, decision, execution, dispatcher, clock, ZoneInfo(settings.time_zone))
+        self.sweeper = Sweeper(settings, store, pipeline, dispatcher, revision, clock)
+        self.sweeper.on(NextAction.INCIDENT, self.incidents.start_following)
         self._outcomes = OutcomeConsumer(store, outcomes, clock)
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start sweeping and taking news, in the running loop."""
-        for loop in (self.sweeper.run, self._outcomes.run):
+        for loop in (self.sweeper.run, self._outcomes.run, self.attachments.run):
             self._loops.append(_forever(loop()))
 
     async def stop(self) -> None:

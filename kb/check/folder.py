@@ -3,13 +3,24 @@
 from datetime import date
 from pathlib import Path
 
-from kb.check import asked, conflicts, coverage, emergencies, prose, references, structure, versions, workforce
+from kb.check import (
+    asked,
+    calendars,
+    conflicts,
+    coverage,
+    emergencies,
+    prose,
+    references,
+    structure,
+    versions,
+    workforce,
+)
 from kb.check.finding import Finding
 from kb.check.library import read_library
 from kb.reader import DOCUMENTS
 
 SAFETY_RULES = Path(__file__).parents[2] / "deployments" / "ai_processing" / "safety_rules.yaml"
-_PARTS = (versions, structure, prose, references, conflicts, coverage, workforce, emergencies, asked)
+_PARTS = (versions, structure, prose, calendars, references, conflicts, coverage, workforce, emergencies, asked)
 
 
 def check(folder: Path = DOCUMENTS, on: date | None = None, safety_rules: Path = SAFETY_RULES) -> list[Finding]:

@@ -15,7 +15,7 @@ from core.labels import Urgency
 from core.messages import DecisionTrace, ResolveItem
 from core.record import RequestRecord
 from core.request import RequestId
-from core.rules import RuleBook
+from core.rules import RuleBook, rules_hash
 from core.settings import load_settings
 from deployments.decision_simulation.case import Case
 from deployments.decision_simulation.engine import DecisionEngine, Settled
@@ -57,6 +57,7 @@ def decided(rules: RuleBook) -> RequestRecord:
         model_versions={},
         kb_version=rules.kb_version,
         policy_version=rules.policy_version,
+        rules_hash=rules_hash(rules),
         workforce_version="test",
         waiting_hours=dict(settled.waiting_hours),
         gates=settled.gates,

@@ -6,16 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from adapters.documents_sqlite import SqliteDocumentStore
 from adapters.queue_sqlite import SqliteQueue
 from adapters.store_sqlite import SqliteRequestStore
+from core.ports.documents import DocumentStore
 from core.ports.queue import Queue, QueueMessage
 from core.ports.store import RequestStore
 from core.record import RequestRecord
 from core.request import Event
 from tests.builders import NOON, build_event, build_full_record, build_message, build_record
+from tests.dynamo_server import open_documents_store, open_requests_store
 
 STORES: dict[str, Callable[[Path], RequestStore]] = {
+    "dynamodb": open_requests_store,
     "sqlite": lambda folder: SqliteRequestStore(folder / "state" / "requests.sqlite3"),
+}
+DOCUMENTS: dict[str, Callable[[Path], DocumentStore]] = {
+    "dynamodb": open_documents_store,
+    "sqlite": lambda folder: SqliteDocumentStore(folder / "state" / "documents.sqlite3"),
 }
 QUEUES: dict[str, Callable[[Path, str], Queue]] = {
     "sqlite": lambda folder, name: SqliteQueue(folder / "state" / "queues.sqlite3", name),
@@ -39,6 +47,25 @@ async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
 @pytest.fixture
 def store(open_store: Callable[[], RequestStore]) -> RequestStore:
     return open_store()
+
+
+@pytest.fixture(params=sorted(DOCUMENTS))
+async def open_documents(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[[], DocumentStore]]:
+    """Opens an adapter on the same data each time it is called."""
+    opened: list[DocumentStore] = []
+
+    def open_one() -> DocumentStore:
+        opened.append(DOCUMENTS[request.param](tmp_path))
+        return opened[-1]
+
+    yield open_one
+    for documents in opened:
+        await documents.close()
+
+
+@pytest.fixture
+def documents(open_documents: Callable[[], DocumentStore]) -> DocumentStore:
+    return open_documents()
 
 
 @pytest.fixture(params=sorted(QUEUES))

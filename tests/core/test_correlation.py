@@ -3,7 +3,15 @@
 import asyncio
 import logging
 
-from core.correlation import CorrelationFilter, current_correlation, detached_context, set_correlation
+import pytest
+
+from core.correlation import (
+    CorrelationFilter,
+    DiscreetFormatter,
+    current_correlation,
+    detached_context,
+    set_correlation,
+)
 
 
 async def test_detached_work_keeps_the_id_and_nothing_else() -> None:
@@ -30,3 +38,20 @@ async def test_a_log_record_names_its_call() -> None:
 
     await asyncio.create_task(caller())
     assert record.__dict__["correlation_id"] == "call-2"
+
+
+def test_a_logged_error_is_told_without_its_text() -> None:
+    def fail() -> None:
+        try:
+            raise ValueError(said)
+        except ValueError as error:
+            raise KeyError(said) from error
+
+    said = "somebody's words"
+
+    with pytest.raises(KeyError) as caught:
+        fail()
+    told = DiscreetFormatter().formatException((caught.type, caught.value, caught.tb))
+    assert "words" not in told
+    assert told.index("builtins.ValueError") < told.index("led to") < told.index("builtins.KeyError")
+    assert told.count("in fail") == 2

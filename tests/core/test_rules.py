@@ -1,5 +1,7 @@
 """Approval limits: the tier never falls as the cost grows, and no cost is agreed to below its tier."""
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from pydantic import ValidationError
 
 from core.estate import Triangle
 from core.labels import ApprovalTier
-from core.rules import ApprovalLimits
+from core.rules import ApprovalLimits, CalendarRules, Holiday, Weekday
 
 amounts = st.floats(min_value=0, max_value=1e6)
 limits = st.lists(amounts, min_size=4, max_size=4).map(
@@ -38,3 +40,17 @@ def test_limits_that_fall_are_refused() -> None:
 def test_a_distribution_out_of_order_is_refused() -> None:
     with pytest.raises(ValidationError, match="ascending"):
         Triangle(low=2, mode=1, high=3)
+
+
+def test_a_calendar_is_in_order_and_within_its_end() -> None:
+    new_year, july = Holiday(day=date(2026, 1, 1), name="New Year's Day"), Holiday(day=date(2026, 7, 3), name="July 4")
+    working: tuple[Weekday, ...] = ("Monday", "Sunday")
+    rules = CalendarRules(working_days=working, until=date(2026, 12, 31), holidays=(new_year, july))
+    calendar = rules.business_calendar("America/Chicago", date(2026, 1, 2))
+    assert calendar.working_days == {0, 6}
+    assert calendar.holidays == {date(2026, 7, 3)}
+    for holidays, until in (((july, new_year), date(2026, 12, 31)), ((july, july), date(2026, 12, 31))):
+        with pytest.raises(ValidationError, match="in the order"):
+            CalendarRules(working_days=working, until=until, holidays=holidays)
+    with pytest.raises(ValidationError, match="last day of the calendar"):
+        CalendarRules(working_days=working, until=date(2026, 7, 2), holidays=(july,))

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from core.errors import AppError
 from core.estate import Triangle
@@ -55,7 +55,7 @@ class Kinds:
         return sum(kind.present.option_id != kind.changed.option_id for kind in self.kinds if kind.counted)
 
 
-def kinds_of(work: Work, present: RuleBook, changed: RuleBook, zone: tzinfo, seed: int) -> Kinds:
+def kinds_of(work: Work, present: RuleBook, changed: RuleBook, zone: ZoneInfo, seed: int) -> Kinds:
     """What is done about each request.
 
     In the present system the option that was chosen, or the recommended one where nobody chose. In the changed one
@@ -143,7 +143,7 @@ class _Offered:
 class _Advice:
     """What the engine recommends under one rule book."""
 
-    def __init__(self, rules: RuleBook, work: Work, zone: tzinfo, seed: int) -> None:
+    def __init__(self, rules: RuleBook, work: Work, zone: ZoneInfo, seed: int) -> None:
         self._rules, self._work, self._zone, self._seed = rules, work, zone, seed
         self._advised: dict[RequestId, str | None] = {}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import tzinfo
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class Replay:
     """An order made ready: rules applied, options chosen. Raises `Invalid` for a change that is not legal or where
     there is nothing to replay."""
 
-    def __init__(self, rules: RuleBook, order: WhatIfOrder, zone: tzinfo) -> None:
+    def __init__(self, rules: RuleBook, order: WhatIfOrder, zone: ZoneInfo) -> None:
         self.order, self._rules, self._zone = order, rules, zone
         self._changed_rules = apply(rules, order.scenario)
         work = order.work
@@ -142,7 +142,7 @@ class Replay:
 def replay(
     rules: RuleBook,
     order: WhatIfOrder,
-    zone: tzinfo,
+    zone: ZoneInfo,
     tell: Tell | None = None,
     cancelled: Callable[[], bool] = bool,
 ) -> Comparison:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from core.what_if import Work
 from deployments.decision_simulation.gates import needs_notice
 from deployments.decision_simulation.sampling import COST_FOLLOWS_WORK, NO_TIME, ON_SITE
 from deployments.decision_simulation.simulation import ReportedJob
-from deployments.decision_simulation.sla import Matter, sla_for, statutory_duties, usual_hours
+from deployments.decision_simulation.sla import Matter, promise, statutory_duties, usual_hours
 from deployments.decision_simulation.triangular import Floats, corners, triangular_quantiles
 from deployments.decision_simulation.what_if import arrivals as draws
 from deployments.decision_simulation.what_if.arrivals import Arrivals, Span, crews_and_vendors
@@ -79,15 +80,19 @@ class System:
         chosen: Sequence[tuple[Kind, OptionTemplate]],
         work: Work,
         span: Span,
-        zone: tzinfo,
+        zone: ZoneInfo,
     ) -> None:
         """`chosen` names the option of each kind. By the `documented` rules, the present ones, go the prices' call-outs
         and the residents' patience: relaxing a target makes nobody more patient."""
-        self._span, self._work, self._zone = span, work, zone
+        self._span, self._work = span, work
         self._servers = crews_and_vendors(rules)
         self._entry = rules.entry
         self._models: dict[str, ServerModel] = server_models(rules)
         self._books = {building: rules.of(building) for building in {kind.item.building_id for kind, _ in chosen}}
+        self._calendars = {
+            building: book.calendar.business_calendar(book.zone_of(building, zone.key), date.min)
+            for building, book in self._books.items()
+        }
         self._items = [kind.item for kind, _ in chosen]
         self._handlings = [
             _handling(self._books[kind.item.building_id], documented.of(kind.item.building_id), kind, template)
@@ -216,8 +221,9 @@ class System:
         """When somebody must have begun, and when it must be done."""
         labels, rules = item.classification, self._books[item.building_id]
         matter = Matter(labels.category, labels.trade, labels.urgency, item.message_text)
-        duties = statutory_duties(rules, item.building_id, [matter], at, self._zone)
-        sla = sla_for(rules, labels.urgency, at, self._zone, duties)
+        calendar = self._calendars[item.building_id]
+        duties = statutory_duties(rules, item.building_id, [matter], at, calendar)
+        sla, _ = promise(rules, labels.urgency, at, calendar, duties)
         return self._hour(sla.response_due_at), self._hour(sla.resolution_due_at)
 
     def _hour(self, moment: datetime) -> float:

@@ -1,20 +1,62 @@
 """Puts the routes together into the FastAPI application."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from types import MappingProxyType
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from core.settings import Settings
-from deployments.request_management.api import analysis, health, operations, requests, what_if
+from deployments.request_management.access_rules import PUBLIC_PATHS
+from deployments.request_management.api import (
+    analysis,
+    attachments,
+    audit,
+    health,
+    incidents,
+    operations,
+    requests,
+    what_if,
+)
 from deployments.request_management.api.admission import AdmissionMiddleware
+from deployments.request_management.api.authentication import AuthenticationMiddleware
 from deployments.request_management.api.body_limit import BodyLimitMiddleware
 from deployments.request_management.api.correlation import CorrelationMiddleware
+from deployments.request_management.api.guard import guard, install_rules
 from deployments.request_management.api.problems import install
+from deployments.request_management.api.rate_limits import AddressLimitMiddleware
+from deployments.request_management.api.security_headers import SecurityHeadersMiddleware
 from deployments.request_management.service import RequestManagementService
 
 PREFIX = "/api/v1"
+_CORS: Mapping[str, Any] = MappingProxyType(
+    {
+        "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+        "allow_headers": [
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-Match",
+            "Last-Event-ID",
+            "Prefer",
+            "X-Request-ID",
+        ],
+        "expose_headers": [
+            "ETag",
+            "Idempotency-Replayed",
+            "Location",
+            "RateLimit-Limit",
+            "RateLimit-Remaining",
+            "RateLimit-Reset",
+            "Retry-After",
+            "X-Request-ID",
+        ],
+        "max_age": 600,
+    }
+)
 
 
 def build_api(service: Callable[[], RequestManagementService], settings: Settings) -> FastAPI:
@@ -27,13 +69,23 @@ def build_api(service: Callable[[], RequestManagementService], settings: Setting
         docs_url="/docs",
         redoc_url=None,
         openapi_url="/openapi.json",
+        dependencies=[Depends(guard)],
     )
     app.state.service = service
+    app.state.settings = settings
     install(app)
-    for router in (requests.router, analysis.router, what_if.router, operations.router, health.router):
-        app.include_router(router, prefix=PREFIX)
+    for routes in (audit, incidents, requests, attachments, analysis, what_if, operations, health):
+        app.include_router(routes.router, prefix=PREFIX)
+    install_rules(app, PREFIX)
+    # A form around the file takes room, too.
+    limits_by_path = {f"{PREFIX}/attachments": settings.attachment_limit_bytes + 65_536}
     # The last one added is the outermost: a refused body has a correlation id, too.
-    app.add_middleware(BodyLimitMiddleware, limit_bytes=settings.body_limit_bytes)
+    app.add_middleware(BodyLimitMiddleware, limit_bytes=settings.body_limit_bytes, limits_by_path=limits_by_path)
+    app.add_middleware(AuthenticationMiddleware, prefix=PREFIX, public=PUBLIC_PATHS)
+    app.add_middleware(AddressLimitMiddleware, settings=settings, exempt=frozenset({f"{PREFIX}/health"}))
     app.add_middleware(AdmissionMiddleware, limit=settings.concurrent_calls)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=list(settings.cors_origins), **_CORS)
+    app.add_middleware(SecurityHeadersMiddleware, settings=settings)
     app.add_middleware(CorrelationMiddleware)
     return app

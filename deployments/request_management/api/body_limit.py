@@ -1,28 +1,38 @@
 """Refuses a body over the limit as a problem document, whether its length was announced or not."""
 
+from collections.abc import Mapping
+
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import TooLarge
-from deployments.request_management.api.problems import problem_response
+from deployments.request_management.api.problems import answer_error
 
 
 class BodyLimitMiddleware:
     """Reads the body before the application sees the call, and gives up at the limit."""
 
-    def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, limit_bytes: int, limits_by_path: Mapping[str, int] | None = None) -> None:
+        """`limits_by_path` are the limits of single paths, such as those that take files, in bytes."""
         self._app = app
         self._limit_bytes = limit_bytes
+        self._limits_by_path = dict(limits_by_path or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await self._read(receive)
+        request = Request(scope)
+        limit_bytes = self._limits_by_path.get(scope["path"], self._limit_bytes)
+        announced = request.headers.get("content-length", "")
+        too_large = announced.isdecimal() and int(announced[:20]) > limit_bytes
+        try:
+            body = None if too_large else await _read(receive, limit_bytes)
+        except ClientDisconnect:
+            return
         if body is None:
-            detail = f"A body may have {self._limit_bytes} bytes."
-            refusal = problem_response(Request(scope), TooLarge.status, TooLarge.code, TooLarge.title, detail)
-            await refusal(scope, receive, send)
+            await answer_error(request, TooLarge(f"A body may have {limit_bytes} bytes."))(scope, receive, send)
             return
         first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -31,12 +41,15 @@ class BodyLimitMiddleware:
 
         await self._app(scope, replay, send)
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        body = bytearray()
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if len(body) > self._limit_bytes:
-                return None
-            if not message.get("more_body", False):
-                return bytes(body)
+
+async def _read(receive: Receive, limit_bytes: int) -> bytes | None:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > limit_bytes:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)

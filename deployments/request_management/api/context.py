@@ -11,10 +11,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
 from core.correlation import detached_context
-from core.errors import Unauthenticated
 from core.identity import Principal
 from core.ports.store import StoredAnswer
 from core.request import Request as ResidentRequest
+from deployments.request_management.api.authentication import authenticate
 from deployments.request_management.api.correlation import correlation_id
 from deployments.request_management.service import RequestManagementService
 
@@ -31,14 +31,9 @@ Service = Annotated[RequestManagementService, Depends(service_of)]
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-async def principal_of(service: Service, credentials: Credentials) -> Principal:
-    """Who calls. Raises `Unauthenticated`."""
-    if credentials is None:
-        raise Unauthenticated("Send a bearer token.")
-    if service.settings.auth_mode == "local":
-        return service.tokens.verify(credentials.credentials)
-    # An issuer's keys may have to be fetched.
-    return await asyncio.to_thread(service.tokens.verify, credentials.credentials)
+async def principal_of(request: Request, credentials: Credentials) -> Principal:
+    """Who calls; `credentials` are for the documentation. Raises `Unauthenticated`."""
+    return await authenticate(request)
 
 
 Caller = Annotated[Principal, Depends(principal_of)]

@@ -14,7 +14,7 @@ _ACCEPTABLE = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 
 
 class CorrelationMiddleware:
-    """Keeps the correlation id in the scope's state and sets it on the answer, with the security headers."""
+    """Keeps the correlation id in the scope's state and sets it on the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,8 +32,6 @@ class CorrelationMiddleware:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers[HEADER] = identifier
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         await self._app(scope, receive, answer)

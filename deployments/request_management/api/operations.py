@@ -20,6 +20,7 @@ from deployments.request_management.api.context import (
 )
 from deployments.request_management.api.problems import documented
 from deployments.request_management.operations import new_execution_id
+from deployments.request_management.orders import order_execution_id
 from deployments.request_management.schemas import (
     ExecutionOrder,
     ExecutionReceipt,
@@ -72,7 +73,7 @@ async def execute(
         execution = await service.operations.execute(caller, order, execution_id, correlation)
         return _receipt(execution)
 
-    return await once(new_execution_id(service.clock()), work)
+    return await once(order_execution_id(order.request_id), work)
 
 
 @router.post("/notify", response_model=ExecutionReceipt, status_code=202, responses=documented(409))

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from core.errors import AppError, Overloaded, Unavailable
 from deployments.request_management.api.correlation import HEADER, correlation_id
+from deployments.request_management.api.security_headers import security_headers
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ _TITLES = {
     409: "Conflict",
     412: "Precondition failed",
     413: "Too large",
+    415: "Unsupported media type",
     422: "Not valid",
     429: "Too many requests",
     500: "Internal error",
@@ -94,8 +96,8 @@ def problem_response(
     return JSONResponse(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-async def _on_app_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, AppError)
+def answer_error(request: Request, error: AppError) -> JSONResponse:
+    """The problem document of one of this software's errors."""
     headers: dict[str, str] = {}
     if isinstance(error, Unavailable | Overloaded):
         headers["Retry-After"] = str(error.retry_after_s)
@@ -103,11 +105,21 @@ async def _on_app_error(request: Request, error: Exception) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     detail = error.detail
     if error.status >= 500:
-        log.warning("%s %s: %s: %s", request.method, request.url.path, error.code, error.detail)
+        log.warning("%s %s: %s: %s", request.method, _route(request), error.code, error.detail)
         detail = "Something that this needs does not answer now." if error.status == 503 else "Something went wrong."
     return problem_response(
         request, error.status, error.code, error.title, detail, members=error.members(), headers=headers
     )
+
+
+def _route(request: Request) -> str:
+    """The route's template: a path may hold anything that somebody typed."""
+    return str(getattr(request.scope.get("route"), "path", "-"))
+
+
+async def _on_app_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AppError)
+    return answer_error(request, error)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -131,7 +143,7 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    log.error("%s %s failed", request.method, _route(request), exc_info=error)
     # This handler runs outside of the middleware that sets the correlation id on every other answer.
-    headers = {HEADER: correlation_id(request), "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    headers = {HEADER: correlation_id(request), **security_headers(request.app.state.settings, request.url.path)}
     return problem_response(request, 500, "internal_error", "Internal error", "Something went wrong.", headers=headers)

@@ -1,23 +1,31 @@
 """Due times on the calendar and on business days."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.business_calendar import BusinessCalendar
 from core.labels import Category, Trade, Urgency
-from core.rules import RuleBook
-from deployments.decision_simulation.sla import Matter, due_at, sla_for, statutory_duties, usual_hours
+from core.messages import ResolveItem
+from core.rules import Holiday, RuleBook
+from core.service_terms import ServiceTerms
+from deployments.decision_simulation.case import Case
+from deployments.decision_simulation.engine import DecisionEngine, Settled
+from deployments.decision_simulation.sla import Matter, promise, statutory_duties, usual_hours
+from deployments.decision_simulation.waiting import WaitingTimes
 
 NEW_YORK = ZoneInfo("America/New_York")
-UTC_ZONE = ZoneInfo("UTC")
+UTC_DAYS = BusinessCalendar(time_zone="UTC")
+NEW_YORK_DAYS = BusinessCalendar(time_zone="America/New_York")
 
 
 def test_an_emergency_runs_on_the_calendar(rules: RuleBook) -> None:
     saturday = datetime(2026, 3, 7, 23, 30, tzinfo=UTC)
-    sla = sla_for(rules, Urgency.EMERGENCY, saturday, UTC_ZONE)
+    sla = promise(rules, Urgency.EMERGENCY, saturday, UTC_DAYS)[0]
     assert sla.response_due_at == datetime(2026, 3, 8, 0, 30, tzinfo=UTC)
     assert sla.resolution_due_at == datetime(2026, 3, 8, 23, 30, tzinfo=UTC)
     assert sla.basis == "doc-response-targets#response_targets"
@@ -34,23 +42,17 @@ def test_an_emergency_runs_on_the_calendar(rules: RuleBook) -> None:
     ],
 )
 def test_medium_has_five_business_days(rules: RuleBook, created: datetime, due: datetime) -> None:
-    sla = sla_for(rules, Urgency.MEDIUM, created.replace(tzinfo=UTC), UTC_ZONE)
+    sla = promise(rules, Urgency.MEDIUM, created.replace(tzinfo=UTC), UTC_DAYS)[0]
     assert sla.response_due_at == due.replace(tzinfo=UTC)
 
 
-def test_business_days_are_those_of_the_building() -> None:
+def test_business_days_are_those_of_the_building(rules: RuleBook) -> None:
     friday_in_new_york = datetime(2026, 3, 7, 2, tzinfo=UTC)
-    due = due_at(friday_in_new_york, 4, business=True, zone=NEW_YORK)
-    assert due.astimezone(NEW_YORK) == datetime(2026, 3, 9, 1, tzinfo=NEW_YORK)
-
-
-@given(st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1)), st.floats(0, 500), st.floats(0, 100))
-def test_a_longer_target_is_never_due_earlier(created: datetime, hours: float, more: float) -> None:
-    start = created.replace(tzinfo=UTC)
-    first = due_at(start, hours, business=True, zone=NEW_YORK)
-    second = due_at(start, hours + more, business=True, zone=NEW_YORK)
-    assert start - timedelta(hours=1) <= first <= second
-    assert first >= due_at(start, hours, business=False, zone=NEW_YORK) - timedelta(hours=1)
+    sla, _ = promise(rules, Urgency.MEDIUM, friday_in_new_york, NEW_YORK_DAYS)
+    assert sla.response_due_at.astimezone(NEW_YORK) == datetime(2026, 3, 13, 21, tzinfo=NEW_YORK)
+    assert promise(rules, Urgency.MEDIUM, friday_in_new_york, UTC_DAYS)[0].response_due_at == datetime(
+        2026, 3, 14, tzinfo=UTC
+    )
 
 
 def test_ten_business_days_are_two_weeks(rules: RuleBook) -> None:
@@ -77,9 +79,9 @@ def test_a_statutes_clock_runs_where_trade_category_and_words_fit(
     rules: RuleBook, issue: Matter, hours: float | None, what: str
 ) -> None:
     created = datetime(2026, 3, 3, 14, tzinfo=UTC)
-    duties = statutory_duties(rules, "BLD_A", [issue], created, UTC_ZONE)
-    house = sla_for(rules, Urgency.MEDIUM, created, UTC_ZONE)
-    sla = sla_for(rules, Urgency.MEDIUM, created, UTC_ZONE, duties)
+    duties = statutory_duties(rules, "BLD_A", [issue], created, UTC_DAYS)
+    house = promise(rules, Urgency.MEDIUM, created, UTC_DAYS)[0]
+    sla = promise(rules, Urgency.MEDIUM, created, UTC_DAYS, duties)[0]
     if hours is None:
         assert duties == ()
         assert sla == house
@@ -101,9 +103,9 @@ def test_the_clock_of_another_issue_runs_too_and_elsewhere_none_does(rules: Rule
     created = datetime(2026, 3, 3, 14, tzinfo=UTC)
     noise = Matter(Category.COMMUNITY, None, Urgency.LOW, "loud music, and no hot water")
     both = [noise, Matter(Category.MAINTENANCE, Trade.PLUMBING, Urgency.HIGH, noise.text)]
-    assert len(statutory_duties(rules, "BLD_A", both, created, UTC_ZONE)) == 1
+    assert len(statutory_duties(rules, "BLD_A", both, created, UTC_DAYS)) == 1
     for building in (None, "NOWHERE"):
-        assert statutory_duties(rules, building, both, created, UTC_ZONE) == ()
+        assert statutory_duties(rules, building, both, created, UTC_DAYS) == ()
 
 
 @given(
@@ -116,10 +118,69 @@ def test_no_statute_makes_a_time_longer(
     rules: RuleBook, created: datetime, urgency: Urgency, text: str, trade: Trade | None
 ) -> None:
     start = created.replace(tzinfo=UTC)
-    duties = statutory_duties(rules, "BLD_A", [matter(text, trade, urgency)], start, NEW_YORK)
-    house, sla = sla_for(rules, urgency, start, NEW_YORK), sla_for(rules, urgency, start, NEW_YORK, duties)
+    duties = statutory_duties(rules, "BLD_A", [matter(text, trade, urgency)], start, NEW_YORK_DAYS)
+    (house, _), (sla, _) = (promise(rules, urgency, start, NEW_YORK_DAYS, each) for each in ((), duties))
     assert sla.response_due_at <= house.response_due_at
     assert sla.resolution_due_at <= house.resolution_due_at
     assert sla.response_due_at <= sla.resolution_due_at
     for duty in duties:
         assert (sla.response_due_at if duty.clock.what == "begin" else sla.resolution_due_at) <= duty.due_at
+
+
+def test_the_terms_are_what_the_due_times_follow_from(rules: RuleBook) -> None:
+    created = datetime(2026, 3, 3, 14, tzinfo=UTC)
+    duties = statutory_duties(rules, "BLD_A", [matter("no hot water, and sewage on the floor")], created, UTC_DAYS)
+    sla, terms = promise(rules, Urgency.MEDIUM, created, UTC_DAYS, duties)
+    due = terms.due()
+    assert (sla.response_due_at, sla.resolution_due_at, sla.basis) == (due.response, due.resolution, due.basis)
+    assert (terms.created_at, terms.clock, terms.may_pause) == (created, "business", True)
+    assert terms.statutory_response_due_at == created + timedelta(hours=24)
+    assert terms.statutory_resolution_due_at == created + timedelta(hours=48)
+    assert terms.basis == "doc-response-targets#response_targets"
+    assert (terms.warn_at_share, terms.confirm_within_hours) == (
+        rules.follow_up.warn_at_share,
+        rules.follow_up.confirm_within_hours,
+    )
+    assert (terms.quiet_start, terms.quiet_end) == (rules.entry.quiet_start, rules.entry.quiet_end)
+    assert not promise(rules, Urgency.EMERGENCY, created, UTC_DAYS)[1].may_pause
+
+
+def with_zone(rules: RuleBook, time_zone: str, *holidays: date) -> RuleBook:
+    building = rules.buildings["BLD_A"].model_copy(update={"time_zone": time_zone})
+    calendar = rules.calendar.model_copy(
+        update={"holidays": tuple(Holiday(day=day, name=f"Day {day}") for day in holidays)}
+    )
+    return rules.model_copy(update={"buildings": {"BLD_A": building}, "calendar": calendar})
+
+
+def test_a_decision_goes_by_the_zone_and_holidays_of_its_building(
+    rules: RuleBook, waiting: WaitingTimes, make_item: Callable[..., ResolveItem]
+) -> None:
+    # 05:30 on Tuesday in Seattle, when it is 08:30 in New York; the Monday before was a holiday.
+    item = make_item(at=datetime(2026, 3, 10, 12, 30, tzinfo=UTC))
+    case = Case(item, 7, 64, waiting.tables.quantiles)
+    book = with_zone(rules, "America/Los_Angeles", date(2026, 3, 9), date(2026, 3, 17))
+    engine = DecisionEngine(book, NEW_YORK)
+    (settled,) = engine.settle([case])
+    assert isinstance(settled, Settled)
+    assert settled.terms.calendar.time_zone == "America/Los_Angeles"
+    assert settled.terms.calendar.holidays == {date(2026, 3, 17)}
+    # Five business days with the 17th left out.
+    assert settled.terms.house_response_due_at == datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
+    assert any("at 05:30 no work" in line for line in settled.gates)
+    (elsewhere,) = engine.settle([Case(make_item(at=item.at, building_id="NEW"), 7, 64, waiting.tables.quantiles)])
+    assert isinstance(elsewhere, Settled)
+    assert elsewhere.terms.calendar.time_zone == "America/New_York"
+    assert not any("no work that can be heard" in line for line in elsewhere.gates)
+
+
+def test_the_terms_of_labels_that_a_person_gave_are_those_of_the_same_decision(
+    rules: RuleBook, waiting: WaitingTimes, make_item: Callable[..., ResolveItem]
+) -> None:
+    engine = DecisionEngine(rules, NEW_YORK)
+    item = make_item("no hot water at all")
+    (settled,) = engine.settle([Case(item, 7, 64, waiting.tables.quantiles)])
+    assert isinstance(settled, Settled)
+    given = engine.promise("BLD_A", [matter(item.message_text)], Urgency.MEDIUM, item.at)
+    assert given == (settled.sla, settled.terms)
+    assert ServiceTerms.model_validate_json(settled.terms.model_dump_json()) == settled.terms

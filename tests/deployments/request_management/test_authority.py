@@ -1,7 +1,6 @@
 """Who may order work and agree to costs: by the rules and the budget of the request's own building."""
 
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -54,20 +53,21 @@ class Store:
         return {Category.MAINTENANCE: self.spent_usd} if building_id == self.record.request.building_id else {}
 
 
+    async def save(self, record: RequestRecord, *, expected_version: int, events: object) -> None:
+        raise Reached
+
+
 class Reached(Exception):
-    """The command was allowed."""
+    """The order was allowed."""
 
 
 async def order(building: str, spent: float) -> Store:
-    async def enqueue(command: object) -> None:
-        raise Reached
-
     record = build_full_record(building_id=building, status=Status.IN_PROGRESS)
     record = record.model_copy(update={"trace": None})
     store: Any = Store(record, spent)
-    execution: Any = SimpleNamespace(enqueue=enqueue)
+    nobody: Any = None
     decision: Any = Decision()
-    operations = Operations(store, decision, execution, lambda: NOW, ZoneInfo("America/New_York"))
+    operations = Operations(store, decision, nobody, nobody, lambda: NOW, ZoneInfo("America/New_York"))
     wanted = ExecutionOrder(
         request_id=str(record.request.request_id),
         action=ActionKind.DISPATCH_WORK_ORDER,
@@ -100,6 +100,7 @@ async def test_a_cost_is_agreed_to_by_the_authority_of_its_building() -> None:
     )
     store: Any = Store(record, 0.0)
     decision: Any = Decision()
-    dispatcher: Any = None
+    nobody: Any = None
+    requests = Requests(store, decision, nobody, nobody, lambda: NOW)
     with pytest.raises(ApprovalLimitExceeded):
-        await Requests(store, decision, dispatcher, lambda: NOW).approve(STAFF, str(record.request.request_id), None)
+        await requests.approve(STAFF, str(record.request.request_id), None)

@@ -22,7 +22,7 @@ from core.request import (
     ResolutionOption,
 )
 from core.status import LEGAL
-from deployments.request_management import lifecycle, news
+from deployments.request_management import corrections, decisions, lifecycle, news
 from deployments.request_management.change import Change
 from deployments.request_management.lifecycle import ApprovalLimitExceeded
 from tests.builders import build_full_record, build_option, build_record, build_resolved
@@ -52,7 +52,7 @@ def test_a_new_request_is_in_processing_at_version_one() -> None:
 
 def test_a_decision_waits_for_the_resident() -> None:
     record, resolved = at(Status.PROCESSING), build_resolved(Status.AWAITING_SELECTION)
-    change = lifecycle.apply_decision(record, resolved.classification, resolved.risk, resolved.resolved, NOW)
+    change = decisions.apply_decision(record, resolved.classification, resolved.risk, resolved.resolved, NOW)
     assert change.record.request.status is Status.AWAITING_SELECTION
     assert change.record.request.selected_option_id is None
     assert change.record.outbox == ()
@@ -61,7 +61,7 @@ def test_a_decision_waits_for_the_resident() -> None:
 
 def test_an_emergency_acts_at_once_alerting_first() -> None:
     record, resolved = at(Status.PROCESSING), build_resolved(Status.ESCALATED, act_now=True)
-    change = lifecycle.apply_decision(record, resolved.classification, resolved.risk, resolved.resolved, NOW)
+    change = decisions.apply_decision(record, resolved.classification, resolved.risk, resolved.resolved, NOW)
     request = change.record.request
     assert request.status is Status.ESCALATED
     assert request.selected_option_id == resolved.resolved.act_now
@@ -82,7 +82,7 @@ def acted(tier: ApprovalTier) -> RequestRecord:
     judged = build_resolved(Status.ESCALATED, act_now=True)
     options = tuple(option.model_copy(update={"approval": tier}) for option in judged.resolved.options)
     resolved = judged.resolved.model_copy(update={"options": options, "document_by": NOW + timedelta(hours=2)})
-    change = lifecycle.apply_decision(at(Status.PROCESSING), judged.classification, judged.risk, resolved, NOW)
+    change = decisions.apply_decision(at(Status.PROCESSING), judged.classification, judged.risk, resolved, NOW)
     (due,) = [event for event in change.events if event.kind == "documentation_due"]
     assert due.details == {"due_at": "2026-05-04T14:00:00.000Z", "approval": str(tier)}
     return change.record
@@ -164,7 +164,7 @@ def test_what_a_person_selected_is_not_cancelled_once_it_is_ordered() -> None:
 
 def test_what_cannot_be_judged_reaches_a_person_on_call() -> None:
     failure = ItemFailure(code="unavailable", detail="a part does not answer.")
-    change = lifecycle.give_to_person(at(Status.PROCESSING), failure, NOW)
+    change = decisions.give_to_person(at(Status.PROCESSING), failure, NOW)
     assert change.record.request.status is Status.NEEDS_REVIEW
     assert change.record.request.needs_attention
     (command,) = change.record.outbox
@@ -174,7 +174,7 @@ def test_what_cannot_be_judged_reaches_a_person_on_call() -> None:
 
 def test_what_the_safety_screen_found_is_not_lost_with_the_rest() -> None:
     failure = ItemFailure(code="broken_invariant", detail="it failed.", safety_rule="gas-leak", safety_advice="Go out.")
-    change = lifecycle.give_to_person(at(Status.PROCESSING), failure, NOW)
+    change = decisions.give_to_person(at(Status.PROCESSING), failure, NOW)
     (command,) = change.record.outbox
     assert command.urgency is Urgency.EMERGENCY
     assert "gas-leak" in command.actions[0].parameters["body"]
@@ -230,13 +230,13 @@ def test_an_unknown_option_and_a_wrong_state_are_told_apart() -> None:
 @pytest.mark.parametrize("status", [Status.APPROVED, Status.AWAITING_APPROVAL])
 def test_staff_cannot_set_a_status_that_spends_money(status: Status) -> None:
     with pytest.raises(WrongState, match="select-option"):
-        lifecycle.amend(at(Status.AWAITING_SELECTION), "sam", NOW, status=status)
+        corrections.amend(at(Status.AWAITING_SELECTION), "sam", NOW, status=status)
 
 
 @given(st.sampled_from(Status), st.sampled_from(Status))
 def test_staff_move_a_request_only_along_the_arrows(current: Status, wanted: Status) -> None:
     try:
-        change = lifecycle.amend(at(current), "sam", NOW, status=wanted)
+        change = corrections.amend(at(current), "sam", NOW, status=wanted)
     except IllegalTransition:
         assert wanted not in LEGAL[current]
     except WrongState:
@@ -248,7 +248,7 @@ def test_staff_move_a_request_only_along_the_arrows(current: Status, wanted: Sta
 
 
 def test_a_correction_of_labels_is_told_and_kept_as_the_users() -> None:
-    change = lifecycle.amend(
+    change = corrections.amend(
         at(Status.AWAITING_SELECTION), "sam", NOW, category=Category.SECURITY, urgency=Urgency.EMERGENCY
     )
     labels = change.record.request.classification
@@ -262,14 +262,14 @@ def test_there_is_no_doubt_about_labels_that_a_person_corrected() -> None:
     before = at(Status.AWAITING_SELECTION).request.classification
     assert before is not None
     record = at(Status.AWAITING_SELECTION, classification=before.model_copy(update={"confidences": doubts}))
-    labels = lifecycle.amend(record, "sam", NOW, category=Category.SECURITY).record.request.classification
+    labels = corrections.amend(record, "sam", NOW, category=Category.SECURITY).record.request.classification
     assert labels is not None
     assert labels.confidence == 1.0
     assert labels.confidences == Confidences(category=1.0, urgency=0.5, intent=0.9)
 
 
 def test_an_emergency_that_staff_see_alerts_and_waits_for_no_selection() -> None:
-    change = lifecycle.amend(at(Status.AWAITING_SELECTION), "sam", NOW, urgency=Urgency.EMERGENCY)
+    change = corrections.amend(at(Status.AWAITING_SELECTION), "sam", NOW, urgency=Urgency.EMERGENCY)
     assert change.record.request.status is Status.ESCALATED
     assert change.record.request.needs_attention
     (command,) = change.record.outbox
@@ -280,8 +280,8 @@ def test_an_emergency_that_staff_see_alerts_and_waits_for_no_selection() -> None
 def test_a_person_labels_what_nothing_could_judge() -> None:
     record = at(Status.NEEDS_REVIEW, classification=None)
     with pytest.raises(WrongState, match="both"):
-        lifecycle.amend(record, "sam", NOW, urgency=Urgency.LOW)
-    change = lifecycle.amend(record, "sam", NOW, category=Category.BILLING, urgency=Urgency.LOW)
+        corrections.amend(record, "sam", NOW, urgency=Urgency.LOW)
+    change = corrections.amend(record, "sam", NOW, category=Category.BILLING, urgency=Urgency.LOW)
     labels = change.record.request.classification
     assert labels is not None
     assert (labels.category, labels.urgency, labels.source) == (Category.BILLING, Urgency.LOW, "user")
@@ -290,7 +290,7 @@ def test_a_person_labels_what_nothing_could_judge() -> None:
 @pytest.mark.parametrize("status", [Status.ESCALATED, Status.NEEDS_REVIEW, Status.ANSWERED])
 def test_nothing_takes_a_message_away_from_the_safety_screen(status: Status) -> None:
     for step in (
-        lambda record: lifecycle.amend(record, "sam", NOW, status=status),
+        lambda record: corrections.amend(record, "sam", NOW, status=status),
         lambda record: lifecycle.escalate(record, "RES_A_101", None, NOW),
     ):
         with pytest.raises(WrongState, match="being looked at"):
@@ -298,7 +298,7 @@ def test_nothing_takes_a_message_away_from_the_safety_screen(status: Status) -> 
 
 
 def test_a_resolution_set_by_staff_is_a_whole_one() -> None:
-    request = lifecycle.amend(
+    request = corrections.amend(
         at(Status.IN_PROGRESS), "sam", NOW, status=Status.RESOLVED, comment="fixed"
     ).record.request
     assert request.resolution is not None
@@ -383,6 +383,13 @@ def test_a_closed_job_resolves_its_request_with_what_it_really_took() -> None:
     assert after.request.status is Status.RESOLVED
     assert after.request.resolution is not None
     assert after.request.resolution.actual_cost_usd == 80.0
+
+
+def test_an_alert_that_was_taken_is_noted_once() -> None:
+    record = in_progress()
+    after = taken(news.acknowledged(record, "NTF_1", "sam", NOW))
+    assert after.request.status is record.request.status
+    assert news.acknowledged(after, "NTF_1", "sam", NOW) is None
 
 
 def test_another_job_of_the_request_does_not_end_it() -> None:

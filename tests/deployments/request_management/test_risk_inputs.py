@@ -11,7 +11,7 @@ from core.messages import AssessItem
 from core.settings import Settings
 from deployments.ai_processing.deployment import AIProcessing
 from deployments.decision_simulation.deployment import DecisionSimulation
-from deployments.request_management import pipeline
+from deployments.request_management import circumstances
 from deployments.request_management.intake import new_request_id
 from deployments.request_management.schemas import Submission
 
@@ -37,7 +37,7 @@ class Listening:
 async def test_a_request_is_judged_by_the_backlog(
     settings: Settings, ai: AIProcessing, decision: DecisionSimulation, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(pipeline, "WORKLOAD_SECONDS", -1.0)
+    monkeypatch.setattr(circumstances, "WORKLOAD_SECONDS", -1.0)
     listening = Listening(ai)
     async with assembled(settings, listening, decision) as service:
         for _ in range(2):

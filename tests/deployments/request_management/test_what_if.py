@@ -10,10 +10,12 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from adapters import build
 from adapters.store_sqlite import SqliteRequestStore
 from adapters.tokens import LocalTokens
 from core.errors import Invalid
 from core.labels import Category, Role, Status, Trade, Urgency
+from core.ports.record_keeping import RecordKeeping
 from core.record import RequestRecord
 from core.request import RequestId, Risk
 from core.rules import RuleBook
@@ -77,8 +79,20 @@ async def client(tmp_path: Path, store: SqliteRequestStore, decision: Decision) 
     settings = Settings(state_dir=tmp_path)
     tokens = LocalTokens(settings.local_key)
     nobody = cast(Any, None)
+    documents = build.document_store(settings)
+    ports = RecordKeeping(
+        store=store,
+        documents=documents,
+        blobs=nobody,
+        inspector=nobody,
+        executions=nobody,
+        outcomes=nobody,
+        tokens=tokens,
+        limits=build.rate_limits(settings),
+        url_key=b"key",
+    )
     service = RequestManagementService(
-        settings, store, nobody, nobody, tokens, nobody, cast(Any, decision), nobody, clock=lambda: NOW
+        settings, ports, nobody, cast(Any, decision), nobody, clock=lambda: NOW
     )
     application = build_api(lambda: service, settings)
     opened: list[httpx.AsyncClient] = []
@@ -93,6 +107,7 @@ async def client(tmp_path: Path, store: SqliteRequestStore, decision: Decision) 
     yield make
     for one in opened:
         await one.aclose()
+    await documents.close()
 
 
 def record(number: int, days_ago: float, **request: Any) -> RequestRecord:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from deployments.decision_simulation.what_if.runs import ThreadRuns
 from deployments.decision_simulation.what_if.scenario import apply
 
 MakeOrder = Callable[..., WhatIfOrder]
+UTC_ZONE = ZoneInfo("UTC")
 
 
 def registry(active: int = 2, remembered: int = 4) -> RunRegistry:
@@ -60,12 +62,12 @@ def test_an_ended_run_stays_as_it_ended(rules: RuleBook, make_order: MakeOrder) 
     runs.tell("a", 0.25)
     assert (runs.get("a").status, runs.get("a").progress) == (RunStatus.RUNNING, 0.5)
     assert runs.cancel("a").status is RunStatus.CANCELLED
-    runs.succeed("a", replay(rules, make_order(), UTC))
+    runs.succeed("a", replay(rules, make_order(), UTC_ZONE))
     runs.tell("a", 0.9)
     assert runs.cancel("a").status is RunStatus.CANCELLED
     assert (runs.get("a").progress, runs.get("a").result) == (0.5, None)
     runs.add("b", make_order())
-    runs.succeed("b", replay(rules, make_order(), UTC))
+    runs.succeed("b", replay(rules, make_order(), UTC_ZONE))
     with pytest.raises(WrongState):
         runs.cancel("b")
     assert runs.get("b").result is not None
@@ -86,7 +88,7 @@ async def test_a_run_in_a_thread(rules: RuleBook, make_order: MakeOrder) -> None
     assert (await runs.start("a", rules, order, "UTC")).status is RunStatus.QUEUED
     done = await ended(runs, "a")
     assert (done.status, done.progress) == (RunStatus.SUCCEEDED, 1.0)
-    assert done.result == replay(rules, order, UTC)
+    assert done.result == replay(rules, order, UTC_ZONE)
     await runs.start("b", rules, make_order(requests=()), "UTC")
     failed = await ended(runs, "b")
     assert failed.status is RunStatus.FAILED

@@ -1,0 +1,158 @@
+"""What staff and services order for a request, beside its selected option or in its place; pure functions."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core.actions import ActionParameters, JobParameters, parse_parameters
+from core.errors import Invalid, UnknownOption, WrongState
+from core.labels import ActionKind, ApprovalTier, Crew, ExecutionStatus, Role, Urgency
+from core.messages import ActionCall, ExecutionCommand
+from core.record import RequestRecord
+from core.request import ExecutionId, ExecutionSummary, Request, ResolutionOption
+from core.status import ENDED
+from deployments.request_management.change import Change, Draft
+from deployments.request_management.commands import job_count, option_jobs
+from deployments.request_management.schemas import ExecutionOrder
+
+
+@dataclass(frozen=True)
+class CheckedOrder:
+    """An order that fits its request as that stands."""
+
+    option: ResolutionOption | None
+    """The selected option, where the order carries it out again."""
+    parameters: ActionParameters
+    urgency: Urgency
+    cost_usd: float
+    """What it may spend beside all that was agreed to before."""
+
+
+def order_execution_id(request_id: str) -> str:
+    """An id for an order's command, from which its request can be told."""
+    return f"EXE_{request_id.removeprefix('REQ_')[:80]}_ord{secrets.token_hex(4)}"
+
+
+def check_order(record: RequestRecord, order: ExecutionOrder) -> CheckedOrder:
+    """The order with what its request knows. Raises `Invalid`, `UnknownOption`, `WrongState`."""
+    request = record.request
+    option = _agreed_option(request, order) if order.option_id is not None else None
+    parameters = parse_parameters(order.action, _completed(order, request, option))
+    cost_usd = 0.0
+    if isinstance(parameters, JobParameters):
+        if request.status in ENDED:
+            raise WrongState(f"The request is {request.status}; reopen it first.")
+        cost_usd = parameters.cost_limit_usd if option is None else 0.0
+    return CheckedOrder(option, parameters, judged_urgency(record), cost_usd)
+
+
+def committed_usd(record: RequestRecord) -> float:
+    """What may be spent on the request by now: all that was ordered, and the selected option at its 90th percentile."""
+    selected = record.request.selected_option_id
+    option = record.request.option(selected) if selected is not None else None
+    return record.ordered_usd + (option.estimated_cost_usd.p90 if option is not None else 0.0)
+
+
+def place_order(
+    record: RequestRecord, order: ExecutionOrder, execution_id: str, by: str, correlation_id: str, now: datetime
+) -> Change | None:
+    """Count the order's money and put its command into the outbox; None where that was done before."""
+    if execution_id in record.orders:
+        return None
+    checked = check_order(record, order)
+    command = ExecutionCommand(
+        execution_id=ExecutionId(execution_id),
+        request_id=record.request.request_id,
+        option_id=checked.option.option_id if checked.option is not None else None,
+        urgency=checked.urgency,
+        actions=_actions(order, record.request, checked, now),
+        correlation_id=correlation_id,
+        requested_by=by,
+    )
+    draft = Draft(record, now, by)
+    draft.record_fields.update(ordered_usd=record.ordered_usd + checked.cost_usd, orders=(*record.orders, execution_id))
+    if checked.option is not None:
+        # From now on this is how the option is carried out, and its news ends the request.
+        draft.set(
+            execution=ExecutionSummary(
+                execution_id=command.execution_id, status=ExecutionStatus.QUEUED, jobs=job_count(command)
+            )
+        )
+    draft.tell("action_ordered", f"An action was ordered: {order.action}.", execution_id=execution_id)
+    draft.send((command,))
+    return draft.done()
+
+
+def _actions(
+    order: ExecutionOrder, request: Request, checked: CheckedOrder, now: datetime
+) -> tuple[ActionCall, ...]:
+    """What is done: a plan is all of its jobs, and a visit begins no sooner than its option may."""
+    option, parameters = checked.option, checked.parameters
+    if option is not None and option.plan:
+        return option_jobs(request, option, now)
+    if option is not None and option.entry is not None and isinstance(parameters, JobParameters):
+        parameters = parameters.model_copy(update={"not_before": option.entry.not_before(now)})
+    return (ActionCall(action=order.action, parameters=parameters.model_dump(mode="json")),)
+
+
+def judged_urgency(record: RequestRecord) -> Urgency:
+    """The urgency that the first decision rested on: correcting labels must not widen anybody's limit."""
+    before = record.corrections[0].urgency_before if record.corrections else None
+    if before is not None:
+        return before
+    if record.trace is not None and not record.corrections:
+        return Urgency(record.trace.inputs["classification"]["urgency"])
+    labels = record.request.classification
+    return Urgency.MEDIUM if labels is None else min(labels.urgency, Urgency.MEDIUM, key=_rank)
+
+
+def _rank(urgency: Urgency) -> int:
+    return urgency.rank
+
+
+def _agreed_option(request: Request, order: ExecutionOrder) -> ResolutionOption:
+    """The selected option, with the agreement that it needs, where it is not carried out already."""
+    option = request.option(order.option_id or "")
+    if option is None:
+        raise UnknownOption(f"Request {request.request_id} has no option {str(order.option_id)[:80]}.")
+    approval, execution = request.approval, request.execution
+    agreed = approval is not None and (approval.required is ApprovalTier.NONE or approval.granted_by is not None)
+    if request.selected_option_id != option.option_id or not agreed:
+        raise WrongState("This option is not selected, or its cost is not agreed to yet.")
+    if execution is not None and execution.status is not ExecutionStatus.DEAD_LETTERED:
+        raise WrongState(f"This option is carried out already, by {execution.execution_id}.")
+    if order.action is not option.action:
+        raise Invalid(f"The option's action is {option.action}.")
+    return option
+
+
+def _completed(order: ExecutionOrder, request: Request, option: ResolutionOption | None) -> dict[str, Any]:
+    """The parameters with what the request knows; whose home and whose inbox it is are the request's alone."""
+    if order.action is ActionKind.ALERT_ON_CALL:
+        return {"role": Role.STAFF, **order.parameters, "building_id": request.building_id}
+    if order.action is ActionKind.NOTIFY:
+        kind = order.parameters.get("recipient_kind", "resident")
+        recipient = {"recipient": request.resident_id} if kind == "resident" else {}
+        return {**order.parameters, "recipient_kind": kind, **recipient}
+    home = {"building_id": request.building_id, "unit": request.unit}
+    if option is None:
+        return {**_job_defaults(request), **order.parameters, **home}
+    agreed = {name: getattr(option, name) for name in ("title", "crew", "steps", "vendor", "licence")}
+    return {
+        "instructions": request.message_text,
+        **order.parameters,
+        **home,
+        **agreed,
+        "cost_limit_usd": option.estimated_cost_usd.p90,
+    }
+
+
+def _job_defaults(request: Request) -> dict[str, Any]:
+    """A job as the request's labels describe it."""
+    labels = request.classification
+    if labels is None:
+        return {"instructions": request.message_text}
+    crew = Crew(labels.trade) if labels.trade is not None else Crew.OFFICE
+    title = f"{labels.category} request {request.request_id}"
+    return {"title": title, "crew": crew, "instructions": request.message_text}

@@ -1,0 +1,1 @@
+"""How likely two messages are about the same: hand-written scenarios, the fit and its evaluation."""
