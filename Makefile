@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint types bench eval artefacts clean
+.PHONY: run test lint types bench soak fuzz eval artefacts clean
 
 run: $(READY)
 	@exec $(BIN)/python -m aam run
 
+# What needs no Ray runs in two processes; Ray's own tests come after, since they need both cores.
 test: artefacts
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --ignore tests/ray
+	$(BIN)/python -m pytest tests/ray
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -24,6 +26,12 @@ bench: artefacts
 	$(BIN)/python -m bench.retrieval
 	$(BIN)/python -m bench.store
 	$(BIN)/python -m bench
+
+soak: artefacts
+	$(BIN)/python -m bench.soak
+
+fuzz: artefacts
+	$(BIN)/python -m bench.schema --cases 5000
 
 eval: artefacts
 	$(BIN)/python -m models.report

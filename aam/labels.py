@@ -12,6 +12,7 @@ from typing import Any
 
 from adapters import build
 from core.contract import rfc3339
+from core.erasure import ERASED
 from core.ports.store import RequestStore
 from core.record import RequestRecord
 from core.settings import load_settings
@@ -54,7 +55,7 @@ async def corrected_lines(store: RequestStore, since: datetime, before: datetime
     """One line for each request made in `[since, before)` whose labels a person changed; it names no person."""
     async for facts in store.outcomes(None, since=since, before=before):
         record = await store.get(facts.request_id) if facts.corrected else None
-        if record is not None and record.corrections:
+        if record is not None and record.corrections and record.request.message_text != ERASED:
             yield _line(record)
 
 

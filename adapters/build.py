@@ -17,6 +17,7 @@ from core.ports.queue import Queue
 from core.ports.rate_limits import RateLimits
 from core.ports.record_keeping import RecordKeeping
 from core.ports.store import RequestStore
+from core.ports.webhooks import WebhookSender
 from core.settings import Settings, require_safe
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def record_keeping(settings: Settings) -> RecordKeeping:
         inspector=ContentInspector(),
         executions=execution_queue(settings),
         outcomes=outcome_queue(settings),
+        webhooks=webhook_queue(settings),
+        sender=webhook_sender(settings),
         tokens=token_verifier(settings),
         limits=rate_limits(settings),
         url_key=read_or_make_key(settings.url_key),
@@ -104,6 +107,20 @@ def outcome_queue(settings: Settings) -> Queue:
     from adapters.queue_sqlite import SqliteQueue
 
     return SqliteQueue(settings.queue_database, "outcomes")
+
+
+def webhook_queue(settings: Settings) -> Queue:
+    """Events on their way to the systems of others."""
+    from adapters.queue_sqlite import SqliteQueue
+
+    return SqliteQueue(settings.queue_database, "webhooks")
+
+
+def webhook_sender(settings: Settings) -> WebhookSender:
+    """Posts events to addresses of the public network; in development to this machine, too."""
+    from adapters.webhook_sender import HttpWebhookSender
+
+    return HttpWebhookSender(allow_loopback=settings.environment == "development")
 
 
 def execution_log(settings: Settings) -> ExecutionLog:

@@ -77,6 +77,9 @@ class DynamoDocumentStore:
             None if last is None else encode_cursor("documents", filters, (last,)),
         )
 
+    async def compact(self) -> None:
+        """Nothing: what DynamoDB removes can't be read any more, but for its backups."""
+
     async def close(self) -> None:
         await self._dynamo.close()
 

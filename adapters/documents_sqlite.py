@@ -80,6 +80,9 @@ class SqliteDocumentStore:
         last = items[limit - 1]
         return Page(items[:limit], encode_cursor("documents", filters, (last.order, last.key)))
 
+    async def compact(self) -> None:
+        await self._database.compact()
+
     async def close(self) -> None:
         await self._database.close()
 

@@ -1,13 +1,15 @@
 """The execution log in a SQLite file: executions, their steps, and who is at work on which."""
 
 import hashlib
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from adapters.sqlite import Database, from_millis, to_millis
+from core.erasure import ERASED, ErasureScope
 from core.errors import BrokenInvariant, Conflict, StoreUnavailable
 from core.labels import ExecutionStatus
 from core.messages import Execution, ExecutionCommand
@@ -124,9 +126,43 @@ class SqliteExecutionLog:
 
         await self._database.write(finish)
 
+    async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
+        """Rewrite the commands that are for the requests or name the resident, and forget why their steps failed."""
+        found = await self._database.read_in_thread(lambda connection: _holding(connection, scope))
+
+        def rewrite(connection: sqlite3.Connection) -> None:
+            for execution_id, command in found.items():
+                _erase(connection, execution_id, scope.command(ExecutionCommand.model_validate_json(command)))
+
+        await self._database.write(rewrite)
+        await self._database.compact()
+        return tuple(found)
+
     async def close(self) -> None:
         """Give back connections and threads."""
         await self._database.close()
+
+
+def _holding(connection: sqlite3.Connection, scope: ErasureScope) -> dict[str, str]:
+    named = (json.dumps(scope.resident_id), json.dumps(scope.pseudonym))
+    rows: Iterable[tuple[str, str | None, str]] = connection.execute(
+        "SELECT execution_id, request_id, command FROM executions"
+    )
+    return {
+        execution_id: command
+        for execution_id, request_id, command in rows
+        if request_id in scope.request_ids or any(name in command for name in named)
+    }
+
+
+def _erase(connection: sqlite3.Connection, execution_id: str, command: ExecutionCommand) -> None:
+    connection.execute(
+        "UPDATE executions SET command = ?, fingerprint = ? WHERE execution_id = ?",
+        (command.model_dump_json(), _fingerprint(command), execution_id),
+    )
+    connection.execute(
+        "UPDATE steps SET error = ? WHERE execution_id = ? AND error IS NOT NULL", (ERASED, execution_id)
+    )
 
 
 def _insert(

@@ -1,12 +1,14 @@
 """The in-app inbox: notifications and alerts in a SQLite file, shown to whom they are for."""
 
 import sqlite3
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from adapters.cursor import decode_cursor, encode_cursor
 from adapters.desk_database import NEWEST, parse_number
 from adapters.sqlite import Database, from_millis, to_millis
+from core.erasure import ErasureScope
 from core.errors import NotFound
 from core.messages import Notification
 from core.ports.execution import DeliveredNotification
@@ -87,9 +89,34 @@ class InboxNotifier:
 
         return await self._database.write(acknowledge)
 
+    async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
+        """Rewrite what was sent to the resident or about the requests; the ids of all that."""
+        found = await self._database.read_in_thread(lambda connection: _about(connection, scope))
+
+        def rewrite(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "UPDATE notifications SET recipient = ?, notification = ? WHERE number = ?",
+                [(one.recipient, one.model_dump_json(), number) for number, one in found],
+            )
+
+        await self._database.write(rewrite)
+        await self._database.compact()
+        return tuple(f"{_PREFIX}{number}" for number, _ in found)
+
     async def close(self) -> None:
         """Give back connections and threads, the desk's too where it shares the file's `Database`."""
         await self._database.close()
+
+
+def _about(connection: sqlite3.Connection, scope: ErasureScope) -> list[tuple[int, Notification]]:
+    """What is to the resident or about the requests, without its words."""
+    rows: Iterable[tuple[int, str, str | None]] = connection.execute(
+        "SELECT number, recipient, json_extract(notification, '$.request_id') FROM notifications"
+    )
+    found = [number for number, recipient, request_id in rows if scope.concerns(recipient, request_id)]
+    read = "SELECT notification FROM notifications WHERE number = ?"
+    texts = [(number, connection.execute(read, (number,)).fetchone()[0]) for number in found]
+    return [(number, scope.notification(Notification.model_validate_json(text))) for number, text in texts]
 
 
 def _delivered(row: tuple[Any, ...]) -> DeliveredNotification:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -97,6 +97,15 @@ class SqliteQueue:
         found = await self._database.write(lambda connection: table.dig_up(connection, self._name, message_id, now))
         self._arrivals.announce()
         return found
+
+    async def erase(self, needles: Collection[str]) -> int:
+        now = self._now()
+        found = await self._database.read_in_thread(lambda connection: table.holding(connection, self._name, needles))
+        dead = [row for row, state in found if state == "dead"]
+        await self._database.write(lambda connection: table.empty_dead(connection, dead, now))
+        # Messages that were done with lie emptied in their rows, and still in the file's free pages.
+        await self._database.compact()
+        return len(found) - len(dead)
 
     async def depth(self, *, now: datetime) -> QueueDepth:
         """See the port. What waits for a retry counts as in flight; the age is that of messages not set aside."""

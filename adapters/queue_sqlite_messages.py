@@ -6,7 +6,7 @@ so that counting reads them alone.
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -123,7 +123,7 @@ def show_at(connection: Connection, queue: str, receipt: str, visible_at: int) -
 def delete(connection: Connection, queue: str, message_id: str, now: int) -> None:
     """Empty a message that waits, and remember its id."""
     connection.execute(
-        "UPDATE messages SET state = 'deleted', data = '{}', receipt = NULL, ended_at = ?"
+        "UPDATE messages SET state = 'deleted', data = '{}', correlation_id = '', receipt = NULL, ended_at = ?"
         " WHERE queue = ? AND message_id = ? AND state = 'waiting'",
         (now, queue, message_id),
     )
@@ -155,6 +155,23 @@ def dig_up(connection: Connection, queue: str, message_id: str, now: int) -> boo
         (now, now, queue, message_id),
     )
     return changed.rowcount == 1
+
+
+def holding(connection: Connection, queue: str, needles: Collection[str]) -> list[tuple[int, str]]:
+    """Row and state of the messages that are not deleted and whose data hold one of these texts."""
+    rows = connection.execute(
+        "SELECT row, state, data FROM messages WHERE queue = ? AND state IN ('waiting', 'dead')", (queue,)
+    )
+    return [(row, state) for row, state, data in rows if any(needle in data for needle in needles)]
+
+
+def empty_dead(connection: Connection, rows: Collection[int], now: int) -> None:
+    """Delete messages that were set aside: nobody can have them carried out any more."""
+    connection.executemany(
+        "UPDATE messages SET state = 'deleted', data = '{}', correlation_id = '', receipt = NULL, reason = NULL,"
+        " ended_at = ? WHERE row = ? AND state = 'dead'",
+        [(now, row) for row in rows],
+    )
 
 
 def count(connection: Connection, queue: str, now: int) -> Row:

@@ -8,12 +8,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from adapters.sqlite_compaction import compact
 from core.errors import Unavailable
 
 T = TypeVar("T")
@@ -105,6 +107,16 @@ class Database:
         self._require_open()
         return await asyncio.get_running_loop().run_in_executor(self._pool, self.read, query)
 
+    async def compact(self) -> None:
+        """Overwrite all that was removed, as `sqlite_compaction` says; writers wait meanwhile."""
+        self._require_open()
+        try:
+            await asyncio.to_thread(self._compact)
+        except sqlite3.Error as error:
+            if _is_outage(error):
+                raise self._translated(error) from error
+            raise
+
     async def close(self) -> None:
         """Finish what is queued and give back threads and connections; a second call waits for the first."""
         with self._guard:
@@ -112,6 +124,10 @@ class Database:
                 self._closed = True
                 self._waiting.put(None)
         await asyncio.to_thread(self._wind_down)
+
+    def _compact(self) -> None:
+        with closing(connect(self._path, timeout_s=self._lock_timeout_s)) as connection:
+            compact(connection, self._path.stat().st_size)
 
     def _wind_down(self) -> None:
         if self._thread is not None:

@@ -113,5 +113,8 @@ class DynamoRequestStore:
     async def forget_answers(self, resource_ids: Collection[str]) -> None:
         await store_dynamo_keys.forget(self._dynamo, self._keys, resource_ids)
 
+    async def compact(self) -> None:
+        """Nothing: what DynamoDB removes can't be read any more, but for its backups."""
+
     async def close(self) -> None:
         await self._dynamo.close()

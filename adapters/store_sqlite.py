@@ -141,6 +141,9 @@ class SqliteRequestStore:
     async def release_key(self, key: str) -> None:
         await self._database.write(lambda connection: store_sqlite_keys.release(connection, key))
 
+    async def compact(self) -> None:
+        await self._database.compact()
+
     async def close(self) -> None:
         await self._database.close()
 

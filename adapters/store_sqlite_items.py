@@ -55,7 +55,8 @@ _UPDATE = (
     " AND (:added = 0 OR events = :events) RETURNING row"
 )
 _REWRITE = (
-    f"UPDATE requests SET {', '.join((_ASSIGNMENTS | {'events': 'events = :events'}).values())}"
+    "UPDATE requests SET resident_id = :resident_id, "
+    f"{', '.join((_ASSIGNMENTS | {'events': 'events = :events'}).values())}"
     " WHERE request_id = :request_id AND version = :expected AND events <= :events RETURNING row"
 )
 _REINDEX = f"UPDATE requests SET {', '.join(_ASSIGNMENTS[name] for name in DERIVED_COLUMNS)} WHERE row = :row"

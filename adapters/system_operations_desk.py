@@ -10,6 +10,7 @@ from adapters.cursor import decode_cursor, encode_cursor
 from adapters.desk_database import NEWEST, parse_number
 from adapters.sqlite import Database, from_millis, to_millis
 from core.actions import JobParameters, parse_parameters
+from core.erasure import ERASED, ErasureScope
 from core.errors import ActionRejected, Invalid, NotFound
 from core.labels import ActionKind
 from core.messages import ActionCall, WorkOrder
@@ -24,6 +25,12 @@ _COLUMNS = (
     " not_before"
 )
 _LIST = "work_orders"
+_ERASE = (
+    "UPDATE work_orders SET title = :erased, steps = '[]', unit = NULL, instructions = NULL,"
+    " notes = CASE WHEN notes IS NULL AND status = 'Done' THEN NULL ELSE :erased END,"
+    " closed_at = coalesce(closed_at, :now), closed_by = coalesce(closed_by, 'system'), status = 'Done'"
+    " WHERE number = :number"
+)
 
 
 class SqliteOperationsDesk:
@@ -99,6 +106,14 @@ class SqliteOperationsDesk:
 
         return await self._database.write(close)
 
+    async def erase(self, scope: ErasureScope, *, now: datetime) -> tuple[str, ...]:
+        """Take words, home and wishes out of the requests' jobs and close the open ones; the ids of all of them."""
+        found = await self._database.read_in_thread(lambda connection: _of_requests(connection, scope.request_ids))
+        changes = [{"erased": ERASED, "now": to_millis(now), "number": number} for number in found]
+        await self._database.write(lambda connection: connection.executemany(_ERASE, changes) and None)
+        await self._database.compact()
+        return tuple(f"{_PREFIX}{number}" for number in found)
+
     async def close(self) -> None:
         """Give back connections and threads, the inbox's too where it shares the file's `Database`."""
         await self._database.close()
@@ -151,6 +166,11 @@ def _get(connection: sqlite3.Connection, work_order_id: str) -> WorkOrder | None
         f"SELECT {_COLUMNS} FROM work_orders WHERE number = ?", (parse_number(work_order_id, _PREFIX),)
     ).fetchone()
     return None if row is None else _work_order(row)
+
+
+def _of_requests(connection: sqlite3.Connection, request_ids: frozenset[str]) -> list[int]:
+    rows = connection.execute("SELECT number, request_id FROM work_orders WHERE request_id IS NOT NULL")
+    return [number for number, request_id in rows if request_id in request_ids]
 
 
 def _select(

@@ -65,13 +65,16 @@ class HttpWebhookSender:
         target = parsed.copy_with(host=str(address))
         # One connection for each post: a kept one would be shared by all names that lead to the same address.
         client = httpx.AsyncClient(timeout=self._timeout_s, trust_env=False, follow_redirects=False)
-        async with client, client.stream(
-            "POST",
-            target,
-            content=body,
-            headers={**headers, "Host": host, "User-Agent": "agentic-apartment-manager"},
-            extensions={"sni_hostname": parsed.host},
-        ) as response:
+        async with (
+            client,
+            client.stream(
+                "POST",
+                target,
+                content=body,
+                headers={**headers, "Host": host, "User-Agent": "agentic-apartment-manager"},
+                extensions={"sni_hostname": parsed.host},
+            ) as response,
+        ):
             return response.status_code
 
     async def _checked(self, url: str) -> tuple[httpx.URL, Address]:
@@ -100,10 +103,13 @@ def is_public(address: Address) -> bool:
 def _parsed(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+        host, port = parsed.host, parsed.port
+    except (httpx.InvalidURL, UnicodeError):
         raise Invalid("The url can't be read.") from None
-    if len(url) > LONGEST_URL or not url.isprintable() or not parsed.host or parsed.scheme not in ("http", "https"):
+    if len(url) > LONGEST_URL or not url.isprintable() or not host or parsed.scheme not in ("http", "https"):
         raise Invalid(f"Give a url of at most {LONGEST_URL} characters with a host.")
+    if port is not None and not 0 < port < 65_536:
+        raise Invalid("The url's port is none.")
     if parsed.userinfo or parsed.fragment:
         raise Invalid("The url must hold no user, password or fragment.")
     return parsed

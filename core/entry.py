@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from core.contract import Contract, Hours
+from core.contract import ClockTime, Contract, Hours
 
 SATURDAY = 5
 DAYS_AHEAD = 8
@@ -14,10 +14,10 @@ class EntryRules(Contract):
     """When a home may be entered and noise made."""
 
     notice_hours: Hours
-    quiet_start: time
-    quiet_end: time
-    weekend_start: time
-    weekend_end: time
+    quiet_start: ClockTime
+    quiet_end: ClockTime
+    weekend_start: ClockTime
+    weekend_end: ClockTime
 
     def allow_noise(self, local: datetime) -> bool:
         """Whether work may be heard at this local time."""

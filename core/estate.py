@@ -3,24 +3,24 @@
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from core.business_calendar import TimeZone
-from core.contract import Contract, Dollars, Hours, Probability
+from core.contract import WHOLE, Contract, Dollars, Hours, Probability
 from core.labels import Category, Trade, Urgency
 
 MOST_AT_ONCE = 1_000
 """Technicians of a crew, or teams of a vendor; beyond it a figure is a slip of the pen, and simulating it too much."""
-WeeklyJobs = Annotated[float, Field(ge=0.0, le=2_000.0, allow_inf_nan=False)]
+WeeklyJobs = Annotated[float, Field(ge=0.0, le=2_000.0, allow_inf_nan=False, strict=True)]
 """Arrivals of one urgency."""
 
 
 class Triangle(Contract):
     """A triangular distribution."""
 
-    low: float = Field(ge=0.0, allow_inf_nan=False)
-    mode: float = Field(ge=0.0, allow_inf_nan=False)
-    high: float = Field(ge=0.0, allow_inf_nan=False)
+    low: float = Field(ge=0.0, allow_inf_nan=False, strict=True)
+    mode: float = Field(ge=0.0, allow_inf_nan=False, strict=True)
+    high: float = Field(ge=0.0, allow_inf_nan=False, strict=True)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -78,12 +78,12 @@ class Vendor(Contract):
     name: str
     trades: tuple[Trade, ...] = ()
     licences: tuple[str, ...] = ()
-    teams: int = Field(ge=1, le=MOST_AT_ONCE)
+    teams: Annotated[int, Field(ge=1, le=MOST_AT_ONCE), WHOLE]
     """How many jobs it does for everybody at the same time."""
-    shift_start_hour: float = Field(ge=0, lt=24)
-    shift_end_hour: float = Field(gt=0, le=24)
-    weekdays_only: bool
-    on_call_outside_shift: bool
+    shift_start_hour: float = Field(ge=0, lt=24, strict=True)
+    shift_end_hour: float = Field(gt=0, le=24, strict=True)
+    weekdays_only: StrictBool
+    on_call_outside_shift: StrictBool
     travel_hours: Triangle
     jobs_per_week: dict[Urgency, WeeklyJobs]
     """Usual arrivals of jobs, from all of its customers."""

@@ -106,6 +106,8 @@ class RequestRecord(Contract):
     """Residents besides the writer who are told of each change: the same fault concerns them."""
     news: tuple[str, ...] = ()
     """Ids of the messages about executions that were taken in, so that a repeated one changes nothing."""
+    calls: tuple[str, ...] = ()
+    """The newest calls with an idempotency key that changed it, so that one repeated after a crash changes nothing."""
     trace: DecisionTrace | None = None
     retrieved: tuple[Retrieved, ...] = ()
 

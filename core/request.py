@@ -2,7 +2,7 @@
 
 from typing import Literal, NewType, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, StrictFloat, model_validator
 
 from core.contract import Contract, Dollars, Hours, Probability, UtcTime
 from core.entry import EntryTerms
@@ -83,8 +83,8 @@ class RiskFactor(Contract):
     """What one feature added to the risk, in log-odds of the combined score's leading model."""
 
     feature: str
-    value: float
-    contribution: float
+    value: StrictFloat
+    contribution: StrictFloat
     label: str = ""
     """The feature in words."""
 
@@ -115,9 +115,9 @@ class Citation(Contract):
 class Estimate(Contract):
     """A distribution in three numbers."""
 
-    mean: float = Field(ge=0.0, allow_inf_nan=False)
-    p50: float = Field(ge=0.0, allow_inf_nan=False)
-    p90: float = Field(ge=0.0, allow_inf_nan=False)
+    mean: float = Field(ge=0.0, allow_inf_nan=False, strict=True)
+    p50: float = Field(ge=0.0, allow_inf_nan=False, strict=True)
+    p90: float = Field(ge=0.0, allow_inf_nan=False, strict=True)
 
 
 class PlanStep(Contract):
@@ -290,12 +290,12 @@ class Sla(Contract):
 class Preferences(Contract):
     """What the resident wishes for the visit."""
 
-    allow_entry_when_absent: bool | None = None
+    allow_entry_when_absent: StrictBool | None = None
     preferred_time_slots: tuple[str, ...] = Field(default=(), max_length=20)
     preferred_days: tuple[str, ...] = Field(default=(), max_length=7)
     avoid_days: tuple[str, ...] = Field(default=(), max_length=7)
     special_instructions: str | None = Field(default=None, max_length=1000)
-    contact_before_arrival: bool | None = None
+    contact_before_arrival: StrictBool | None = None
     emergency_contact: str | None = Field(default=None, max_length=200)
 
 

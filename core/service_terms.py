@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from core.business_calendar import BusinessCalendar
-from core.contract import Contract, Hours, Probability, UtcTime
+from core.contract import ClockTime, Contract, Hours, Probability, UtcTime
 from core.request import Pause
 
 Clock = Literal["calendar", "business"]
@@ -49,8 +49,8 @@ class ServiceTerms(Contract):
     """How long the resident may confirm or reopen before a resolved request closes by itself; calendar hours."""
     remind_after_hours: Hours
     """After so long without a selection, the resident is reminded; calendar hours."""
-    quiet_start: time
-    quiet_end: time
+    quiet_start: ClockTime
+    quiet_end: ClockTime
     """Nothing but emergencies is told to residents between these, in the calendar's zone."""
 
     def due(self, pauses: Sequence[Pause] = ()) -> DueTimes:

@@ -20,7 +20,9 @@ FigureValue = StrictBool | int | float | str
 class Scenario(Contract):
     """What is changed; empty for nothing, which changes nothing."""
 
-    figures: dict[Path, FigureValue] = Field(default_factory=dict[str, FigureValue], max_length=50)
+    figures: dict[Path, FigureValue] = Field(
+        default_factory=dict[str, FigureValue], max_length=50, json_schema_extra={"additionalProperties": False}
+    )
     """New values by their place in the rules: `crews.plumbing.technicians`, `weights.standard.cost` (short for
     `scoring.weights.standard.cost`), `response_targets.High.resolution_hours`, `options.<id>.vendor`."""
     add_vendors: tuple[Vendor, ...] = Field(default=(), max_length=10)

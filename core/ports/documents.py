@@ -48,6 +48,10 @@ class DocumentStore(Protocol):
         """A page of a list, by `order` falling or rising. Raises `InvalidCursor`."""
         ...
 
+    async def compact(self) -> None:
+        """Overwrite what was removed, where the storage keeps it; after an erasure."""
+        ...
+
     async def close(self) -> None:
         """Give back connections and threads."""
         ...

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from core.erasure import ErasureScope
 from core.labels import Urgency
 from core.messages import ActionCall, Execution, ExecutionCommand, Notification, WorkOrder
 from core.ports.page import Page
@@ -36,6 +37,10 @@ class ExecutionLog(Protocol):
 
     async def finish(self, execution: Execution) -> None:
         """Store the execution's status."""
+        ...
+
+    async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
+        """Take the words about a resident out, for good; the ids of the executions about them, erased before or now."""
         ...
 
     async def close(self) -> None:
@@ -102,6 +107,13 @@ class OperationsDesk(OutsideSystem, Protocol):
         """Close a job; closing a closed one returns it unchanged. Raises `NotFound`."""
         ...
 
+    async def erase(self, scope: ErasureScope, *, now: datetime) -> tuple[str, ...]:
+        """Take words, home and wishes out of the jobs for these requests, for good, and close those that are open.
+
+        The ids of all jobs for them, erased before or now.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class DeliveredNotification:
@@ -124,6 +136,10 @@ class Notifier(Protocol):
 
     async def sent(self, *, recipient: str | None, limit: int, cursor: str | None) -> Page[DeliveredNotification]:
         """What was sent, newest first. Raises `InvalidCursor`."""
+        ...
+
+    async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
+        """Take the words out of what was sent to a resident or about these requests, for good; the ids of all that."""
         ...
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
 """A durable queue that delivers at least once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -65,6 +65,13 @@ class Queue(Protocol):
 
     async def dead_letter(self, delivery: Delivery, *, reason: str) -> None:
         """Move the message aside for a person, with the reason."""
+        ...
+
+    async def erase(self, needles: Collection[str]) -> int:
+        """Empty the messages set aside whose data hold one of these texts, and overwrite what was removed.
+
+        Returns how many that hold one are not done with; they stay as they are.
+        """
         ...
 
     async def depth(self, *, now: datetime) -> QueueDepth:

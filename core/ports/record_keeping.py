@@ -9,6 +9,7 @@ from core.ports.identity import TokenVerifier
 from core.ports.queue import Queue
 from core.ports.rate_limits import RateLimits
 from core.ports.store import RequestStore
+from core.ports.webhooks import WebhookSender
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ class RecordKeeping:
     inspector: FileInspector
     executions: Queue
     outcomes: Queue
+    webhooks: Queue
+    """Events on their way to the systems of others."""
+    sender: WebhookSender
     tokens: TokenVerifier
     limits: RateLimits
     url_key: bytes
@@ -34,6 +38,7 @@ class RecordKeeping:
             self.blobs.close,
             self.executions.close,
             self.outcomes.close,
+            self.webhooks.close,
         ]
         for close in closers:
             await close()

@@ -154,7 +154,8 @@ class RequestStore(Protocol):
     async def rewrite(self, record: RequestRecord, *, expected_version: int, events: Sequence[Event]) -> None:
         """As `save`, but `events` take the place of the whole timeline, under the same sequence numbers.
 
-        For erasing personal data only. Raises `VersionConflict`; `BrokenInvariant` where events are missing.
+        For erasing personal data only: `resident_id` may change, too. Raises `VersionConflict`; `BrokenInvariant`
+        where events are missing.
         """
         ...
 
@@ -190,6 +191,10 @@ class RequestStore(Protocol):
 
     async def release_key(self, key: str) -> None:
         """End the lease of a claimed key after an error; the next claim gets the original `resource_id`."""
+        ...
+
+    async def compact(self) -> None:
+        """Overwrite what was removed, where the storage keeps it; after an erasure."""
         ...
 
     async def close(self) -> None:

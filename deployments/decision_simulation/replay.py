@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from core.errors import AppError, ArtefactRefused
+from core.errors import AppError, ArtefactRefused, NotFound
 from core.labels import Urgency
 from core.messages import DecisionTrace, ResolveItem, Retrieved
 from core.ports.intelligence import ProposedOption
@@ -45,13 +45,15 @@ def replay(trace: DecisionTrace, rules: RuleBook) -> Decision:
     """The decision that the trace led to; nothing is embedded or looked up again.
 
     `rules` are those of all buildings, as they were compiled then. Raises `ArtefactRefused` where they are not those
-    that the decision was made with.
+    that the decision was made with, `NotFound` where its inputs were erased with the resident's data.
     """
     return replay_case(trace, rules).decision
 
 
 def replay_case(trace: DecisionTrace, rules: RuleBook, engine: DecisionEngine | None = None) -> Settled:
     """As `replay`, with everything that came of the case; an `engine` of these rules and zone saves making one."""
+    if trace.inputs.get("erased"):
+        raise NotFound("What this decision rested on was erased with the resident's data; it can't be reached again.")
     if (trace.kb_version, trace.policy_version) != (rules.kb_version, rules.policy_version):
         raise ArtefactRefused(
             f"The decision was made with knowledge base {trace.kb_version} and policy {trace.policy_version}, not with "

@@ -2,6 +2,7 @@
 
 from adapters import build
 from core.correlation import configure_logging
+from core.erasure import ErasureScope
 from core.messages import Execution as ExecutionView
 from core.messages import ExecutionCommand, ServiceHealth, WorkOrder
 from core.ports.execution import DeliveredNotification
@@ -79,6 +80,10 @@ class Execution:
     async def acknowledge(self, notification_id: str, *, by: str) -> DeliveredNotification:
         """Take an alert."""
         return await self._service.acknowledge(notification_id, by=by)
+
+    async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
+        """Take a resident's data out."""
+        return await self._service.erase(scope)
 
     async def health(self) -> ServiceHealth:
         """How the queue and its consumer are."""

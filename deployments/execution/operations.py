@@ -6,6 +6,7 @@ from typing import Protocol
 
 from core.actions import parse_parameters
 from core.envelopes import wrap_command, wrap_outcome
+from core.erasure import ErasureScope, StillAtWork
 from core.errors import Unavailable
 from core.messages import Execution, ExecutionCommand, ExecutionOutcome, ServiceHealth, WorkOrder
 from core.ports.execution import DeliveredNotification, ExecutionLog, Notifier, OperationsDesk
@@ -162,6 +163,26 @@ class ExecutionService:
     async def acknowledge(self, notification_id: str, by: str) -> DeliveredNotification:
         """Somebody has taken an alert; the first one stays. Raises `NotFound`."""
         return await self._notifier.acknowledge(notification_id, by=by, now=self._clock())
+
+    async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
+        """Take a resident's data out of the jobs, the inbox, the log and the queues, for good; may be repeated.
+
+        Returns the ids of all that is about them, erased before or now. Raises `StillAtWork` while a command or news
+        about them waits: what comes of it would hold the words again. Then nothing, or only a part, is erased.
+        """
+        await self._require_idle(scope)
+        found = [
+            *await self._desk.erase(scope, now=self._clock()),
+            *await self._notifier.erase(scope),
+            *await self._log.erase(scope),
+        ]
+        await self._require_idle(scope)
+        return tuple(found)
+
+    async def _require_idle(self, scope: ErasureScope) -> None:
+        waiting = [await queue.erase(scope.needles) for queue in (self._commands, self._outcomes)]
+        if any(waiting):
+            raise StillAtWork("Work for this resident is still being carried out; it is erased when that has ended.")
 
     async def health(self) -> ServiceHealth:
         """How the service is: degraded where commands wait too long, unhealthy where they can't be read."""

@@ -17,6 +17,7 @@ from deployments.request_management.subscribers import status_news
 
 SYSTEM = "system"
 DISPATCH_GRACE = timedelta(seconds=5)
+CALLS_KEPT = 16
 _TIMER_FIELDS = ("timers", "next_action", "next_action_at", "attempts")
 
 
@@ -148,6 +149,14 @@ class Draft:
             next_action_at=None if chosen is None else due[chosen],
             attempts=self.record.attempts if kept else 0,
         )
+
+
+def made_by(call: str | None, change: Change) -> Change:
+    """The change with the call that made it, so that the same call changes nothing when it is repeated."""
+    if call is None:
+        return change
+    calls = (*change.record.calls, call)[-CALLS_KEPT:]
+    return Change(change.record.model_copy(update={"calls": calls}), change.events)
 
 
 def require_status(record: RequestRecord, *allowed: Status) -> None:

@@ -152,6 +152,19 @@ def selection_reminder(record: RequestRecord) -> ExecutionCommand:
     return _command(record, "rem", Urgency.LOW, POLICY, (told,))
 
 
+def comment_notice(record: RequestRecord, text: str, *, by_staff: bool) -> ExecutionCommand:
+    """Tell the resident what staff wrote to them, or staff that the resident wrote something."""
+    request = record.request
+    if by_staff:
+        told = _tell_resident(request, f"News of your request {request.request_id}", text)
+    else:
+        body = f"The resident commented on request {request.request_id} in building {request.building_id}."
+        told = _tell_staff(request, body)
+    command = _command(record, "cmt", urgency_of(request), POLICY, (told,))
+    # The comment itself is the line of the story; that it was passed on is none.
+    return command.model_copy(update={"request_id": None})
+
+
 def urgency_of(request: Request) -> Urgency:
     """As labelled; an emergency is one whatever its urgency says, and what nobody labelled is taken for High."""
     labels = request.classification

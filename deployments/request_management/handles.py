@@ -14,6 +14,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from core.correlation import current_correlation
+from core.erasure import ErasureScope
 from core.errors import AppError, ServiceUnavailable
 from core.labels import ApprovalTier, Category, Role, Trade, Urgency
 from core.messages import (
@@ -41,6 +42,8 @@ from deployments.request_management.gathering import Gathered
 T = TypeVar("T")
 
 LOOKUP_TIMEOUT_S = 5.0
+ERASURE_TIMEOUT_S = 60.0
+"""Files of some hundred MB are written anew."""
 
 
 async def ask(response: Awaitable[Any], timeout_s: float) -> Any:
@@ -234,6 +237,10 @@ class ExecutionHandle:
     async def acknowledge(self, notification_id: str, by: str) -> DeliveredNotification:
         """Take an alert."""
         return await ask(self._handle.acknowledge.remote(notification_id, by=by), LOOKUP_TIMEOUT_S)
+
+    async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
+        """Take a resident's data out."""
+        return await ask(self._handle.erase.remote(scope), ERASURE_TIMEOUT_S)
 
     async def health(self) -> ServiceHealth:
         """How the service is."""

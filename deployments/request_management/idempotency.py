@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,15 @@ LEASE_S = 60.0
 """Longer than the longest call, so that a key is free again soon after a crash and never during the call."""
 TTL_S = 24 * 3600.0
 MAX_KEY_CHARACTERS = 255
+CALL_CHARACTERS = 24
+"""Of a key's hash, enough to tell the calls that change one request apart."""
+
+_call: ContextVar[str | None] = ContextVar("idempotent_call", default=None)
+
+
+def current_call() -> str | None:
+    """What tells the call that this task works for from all others; None for one without an idempotency key."""
+    return _call.get()
 
 
 @dataclass(frozen=True)
@@ -57,10 +67,13 @@ class Idempotency:
         )
         if claim.answer is not None:
             return Replay(claim.answer, replayed=True)
+        token = _call.set(scoped[:CALL_CHARACTERS])
         try:
             answer = await work(claim.resource_id)
         except Exception:
             await self._store.release_key(scoped)
             raise
+        finally:
+            _call.reset(token)
         await self._store.finish_key(scoped, answer)
         return Replay(answer, replayed=False)

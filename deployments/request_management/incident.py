@@ -175,6 +175,16 @@ def subscribe(incident: Incident, resident: ResidentId, now: datetime) -> Incide
     )
 
 
+def forget(incident: Incident, resident: str) -> Incident:
+    """The incident without this resident, whose data are erased; their requests stay in it under a pseudonym."""
+    return incident.model_copy(
+        update={
+            "subscribers": tuple(one for one in incident.subscribers if one != resident),
+            "unsubscribed": tuple(one for one in incident.unsubscribed if one != resident),
+        }
+    )
+
+
 def after_lead(incident: Incident, status: Status, heirs: tuple[RequestId, ...], now: datetime) -> Incident:
     """What the lead's new status means: its work ends the incident, its withdrawal hands it to the first heir."""
     changes: dict[str, object] = {}

@@ -7,10 +7,11 @@ repeated call or the lead's timer, finishes what was left.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from datetime import datetime, timedelta
 
 from core.correlation import detached_context, set_correlation
+from core.erasure import is_pseudonym
 from core.errors import AppError, Invalid, NotFound, Unavailable, VersionConflict
 from core.identity import Principal
 from core.labels import Intent
@@ -23,6 +24,7 @@ from core.status import ENDED, UNJUDGED
 from deployments.request_management import access, following, incident
 from deployments.request_management.change import SYSTEM, Change
 from deployments.request_management.dispatch import CONFLICT_RETRIES, Dispatcher, change_record
+from deployments.request_management.erasure import forget_subscriber
 from deployments.request_management.incident import ACTIVE, Incident, IncidentStatus
 from deployments.request_management.intake import named_home
 from deployments.request_management.likeness import Matter, duplicate_matches, incident_match, model
@@ -220,6 +222,29 @@ class Incidents:
             return
         await self._write(request.request_id, lambda now: following.lead(now, now.subscribers, None, self._clock()))
 
+    async def about(
+        self, buildings: Iterable[str], resident_id: str, request_ids: Collection[str]
+    ) -> AsyncIterator[Incident]:
+        """All incidents of these buildings that the resident follows, or that one of the requests is or was in."""
+        for building_id in sorted(buildings):
+            async for document in _every_document(self._documents, building_id):
+                found = _read(document)
+                people, requests = (
+                    {*found.subscribers, *found.unsubscribed},
+                    {*found.members, *found.candidates, *found.left},
+                )
+                if resident_id in people or not requests.isdisjoint(request_ids):
+                    yield found
+
+    async def forget(self, incident_id: str, resident_id: str) -> None:
+        """Take the resident off it for good, without a word to anybody."""
+        found = await self._change(incident_id, lambda now: incident.forget(now, resident_id))
+        lead = await self._store.get(found.lead)
+        if lead is not None and resident_id in lead.subscribers:
+            await change_record(
+                self._store, found.lead, lambda current: forget_subscriber(current, resident_id, self._clock())
+            )
+
     async def _act(self, incident_id: str, step: Step) -> Incident:
         """Write what is intended, then bring the requests in step until nobody has changed it meanwhile."""
         for _ in range(CONFLICT_RETRIES):
@@ -261,7 +286,7 @@ class Incidents:
     async def _tell_lead(self, present: Incident, residents: list[ResidentId], now: datetime) -> None:
         def lead(current: RequestRecord) -> Change | None:
             kept = {*present.unsubscribed, current.request.resident_id}
-            told = tuple(sorted(one for one in {*residents} if one not in kept))
+            told = tuple(sorted(one for one in {*residents} if one not in kept and not is_pseudonym(one)))
             return following.lead(current, told, None, now)
 
         await self._write(present.lead, lead)
@@ -357,6 +382,17 @@ def building_of(principal: Principal, named: str | None) -> BuildingId:
     if of_caller is not None and named not in of_caller:
         raise NotFound("There is no such building.")
     return BuildingId(named)
+
+
+async def _every_document(documents: DocumentStore, building_id: str) -> AsyncIterator[Document]:
+    cursor: str | None = None
+    while True:
+        page = await documents.list(KIND, building_id, limit=NEWEST, cursor=cursor)
+        for document in page.items:
+            yield document
+        cursor = page.next_cursor
+        if cursor is None:
+            return
 
 
 def _as_it_is(present: Incident) -> Incident:

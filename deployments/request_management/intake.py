@@ -71,7 +71,6 @@ class Intake:
             return await self._store.get(request_id) or record
         return run.result()
 
-
     async def _with_attachments(self, opening: RequestRecord) -> RequestRecord:
         request = opening.request
         held = await self._attachments.claim(request.attachments, request.request_id, request.resident_id)

@@ -84,9 +84,7 @@ def place_order(
     return draft.done()
 
 
-def _actions(
-    order: ExecutionOrder, request: Request, checked: CheckedOrder, now: datetime
-) -> tuple[ActionCall, ...]:
+def _actions(order: ExecutionOrder, request: Request, checked: CheckedOrder, now: datetime) -> tuple[ActionCall, ...]:
     """What is done: a plan is all of its jobs, and a visit begins no sooner than its option may."""
     option, parameters = checked.option, checked.parameters
     if option is not None and option.plan:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
+from core.erasure import ErasureScope
 from core.labels import ApprovalTier, Category, Role, Trade, Urgency
 from core.messages import (
     AssessItem,
@@ -159,6 +160,10 @@ class ExecutionDesk(Protocol):
 
     async def acknowledge(self, notification_id: str, by: str) -> DeliveredNotification:
         """Somebody on call has taken an alert. Raises `NotFound`."""
+        ...
+
+    async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
+        """Take a resident's data out, for good; the ids of all that is about them. Raises `StillAtWork`."""
         ...
 
     async def health(self) -> ServiceHealth:

@@ -12,8 +12,9 @@ from core.ports.store import RequestFilter, RequestStore
 from core.record import NextAction, RequestRecord
 from core.request import Citation, Event, Request, RequestId, ResidentId
 from deployments.request_management import access, corrections, lifecycle
-from deployments.request_management.change import Change
+from deployments.request_management.change import Change, made_by
 from deployments.request_management.dispatch import Dispatcher, change_record
+from deployments.request_management.idempotency import current_call
 from deployments.request_management.peers import DecisionSimulation
 from deployments.request_management.revision import Revision
 from deployments.request_management.schemas import (
@@ -76,9 +77,10 @@ class Requests:
         return page if principal.is_resident else Page(visible, page.next_cursor)
 
     async def events(self, principal: Principal, request_id: str, after: int = 0) -> tuple[Event, ...]:
-        """The timeline after a sequence number."""
+        """The timeline after a sequence number; a resident's without what is for staff only."""
         request = await self.get(principal, request_id)
-        return await self._store.events(request.request_id, after=after)
+        events = await self._store.events(request.request_id, after=after)
+        return tuple(event for event in events if not (event.internal and principal.is_resident))
 
     async def decision(self, principal: Principal, request_id: str) -> ShortDecision | FullDecision:
         """Why it was decided so: in short for the resident, in full for staff. Raises `NotDecided`."""
@@ -205,8 +207,13 @@ class Requests:
         return (await self._changed(request_id, step)).request
 
     async def _changed(self, request_id: str, step: Step) -> RequestRecord:
-        now = self._clock()
-        record = await change_record(self._store, RequestId(request_id), lambda current: step(current, now))
+        now, call = self._clock(), current_call()
+
+        def once(current: RequestRecord) -> Change | None:
+            # The process that made the change may have died before the answer was kept for the key.
+            return None if call in current.calls else made_by(call, step(current, now))
+
+        record = await change_record(self._store, RequestId(request_id), once)
         if record.outbox:
             self._dispatcher.start(record)
         return record

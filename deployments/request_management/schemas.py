@@ -1,10 +1,13 @@
 """The bodies that clients send and the views that they get, where these are not the shared contracts themselves."""
 
-from typing import Annotated, Any, Literal, Self
+import json
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import ConfigDict, Field, StrictBool, StringConstraints, WrapValidator, field_validator, model_validator
 
-from core.contract import Contract, Dollars, Hours, Probability, UtcTime
+from core.contract import WHOLE, Contract, Dollars, Hours, Probability, SentTime
 from core.labels import (
     ActionKind,
     ApprovalTier,
@@ -40,8 +43,36 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.
 Comment = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
 
+Shared = TypeVar("Shared", bound=Contract)
+_ZERO = re.compile(r"^-?\d{1,15}\.0$")
+
+
+def _strictly(contract: type[Shared]) -> WrapValidator:
+    """Reads a client's object as the JSON that it was: a contract that services share takes `true` for 1 otherwise."""
+
+    def read(value: Any, make: Callable[[Any], Shared]) -> Shared:
+        if not isinstance(value, dict):
+            return make(value)
+        # 4.0 is a whole number in JSON Schema.
+        sent = json.loads(
+            json.dumps(value), parse_float=lambda text: int(float(text)) if _ZERO.search(text) else float(text)
+        )
+        return contract.model_validate_json(json.dumps(sent), strict=True)
+
+    return WrapValidator(read)
+
+
 class Submission(Contract):
     """`POST /requests`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"message_text": "The kitchen tap drips since yesterday."},
+                {"message_text": "No heat in the whole flat.", "resident_id": "RES_A_101", "urgency": "High"},
+            ]
+        }
+    )
 
     message_text: MessageText
     resident_id: Identifier | None = None
@@ -61,7 +92,7 @@ class Amendment(Contract):
     comment: Comment | None = None
     category: Category | None = None
     urgency: Urgency | None = None
-    waiting_for_access: bool | None = None
+    waiting_for_access: StrictBool | None = None
     """Whether the work waits for access to the home; while it does, the house's clock stands still."""
 
     @model_validator(mode="after")
@@ -94,7 +125,7 @@ class ResolutionReport(Contract):
 class FeedbackForm(Contract):
     """`POST .../feedback`."""
 
-    rating: int = Field(ge=1, le=5, strict=True)
+    rating: Annotated[int, Field(ge=1, le=5), WHOLE]
     comment: Comment | None = None
 
 
@@ -145,14 +176,14 @@ class Message(Contract):
 class HistoryEntry(Contract):
     """An earlier request of the resident, as a caller tells it."""
 
-    created_at: UtcTime
+    created_at: SentTime
     category: Category | None = None
     trade: Trade | None = None
     urgency: Urgency | None = None
     status: Status = Status.CLOSED
-    resolved_at: UtcTime | None = None
-    breached: bool = False
-    escalated: bool = False
+    resolved_at: SentTime | None = None
+    breached: StrictBool = False
+    escalated: StrictBool = False
 
 
 class RiskQuestion(Contract):
@@ -163,14 +194,14 @@ class RiskQuestion(Contract):
     urgency: Urgency | None = None
     intent: Intent | None = None
     resident_history: tuple[HistoryEntry, ...] = Field(default=(), max_length=200)
-    building: BuildingFacts = BuildingFacts()
-    backlog: Backlog = Backlog()
+    building: Annotated[BuildingFacts, _strictly(BuildingFacts)] = BuildingFacts()
+    backlog: Annotated[Backlog, _strictly(Backlog)] = Backlog()
 
 
 class SupposedWorkload(Contract):
     """A backlog that a caller supposes; simulating each of its jobs takes time, so it has a bound."""
 
-    open_by_crew: dict[Crew, dict[Urgency, Annotated[int, Field(ge=0, le=500)]]]
+    open_by_crew: dict[Crew, dict[Urgency, Annotated[int, Field(ge=0, le=500), WHOLE]]]
 
 
 class SimulationQuestion(Contract):
@@ -214,14 +245,16 @@ class OptionInput(Contract):
     estimated_cost_usd: Estimate
     estimated_time_hours: Estimate
     sla_breach_probability: Probability = 0.0
-    resident_satisfaction_impact: float = Field(default=0.0, ge=-1.0, le=1.0)
+    resident_satisfaction_impact: float = Field(default=0.0, ge=-1.0, le=1.0, strict=True)
     approval: ApprovalTier | None = None
     """Ignored: the policy says which tier a cost needs."""
     reasoning: str = ""
     source: Literal["llm", "catalog"] = "catalog"
     citations: tuple[Citation, ...] = ()
 
-    @field_validator("estimated_cost_usd", "estimated_time_hours", mode="before")
+    @field_validator(
+        "estimated_cost_usd", "estimated_time_hours", mode="before", json_schema_input_type=Estimate | Dollars
+    )
     @classmethod
     def _certain(cls, value: Any) -> Any:
         """A bare number stands for a figure that is certain."""
@@ -276,10 +309,10 @@ class RetrievalQuestion(Contract):
     """`POST /rag/retrieve`."""
 
     query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
-    top_k: int = Field(default=5, ge=1, le=50)
+    top_k: Annotated[int, Field(ge=1, le=50), WHOLE] = 5
     building_id: Identifier | None = None
     doc_type: str | None = None
-    min_score: float | None = Field(default=None, ge=-1.0, le=1.0)
+    min_score: float | None = Field(default=None, ge=-1.0, le=1.0, strict=True)
 
 
 class RetrievalAnswer(Contract):

@@ -14,18 +14,28 @@ from core.settings import Settings
 from deployments.request_management.analysis import Analysis
 from deployments.request_management.attachments import Attachments
 from deployments.request_management.audit import AuditLog
+from deployments.request_management.comments import Comments
 from deployments.request_management.dispatch import Dispatcher, OutcomeConsumer
 from deployments.request_management.due_work import Sweeper
 from deployments.request_management.duplicates import Duplicates
+from deployments.request_management.erasures import Erasures
+from deployments.request_management.export import Export
 from deployments.request_management.idempotency import Idempotency
 from deployments.request_management.incidents import Incidents
 from deployments.request_management.intake import Intake
 from deployments.request_management.operations import Operations
+from deployments.request_management.outcome_statistics import OutcomeStatistics
 from deployments.request_management.peers import AIProcessing, DecisionSimulation, ExecutionDesk
 from deployments.request_management.pipeline import Pipeline
 from deployments.request_management.requests import Requests
+from deployments.request_management.resident_data import ResidentDataExport
 from deployments.request_management.revision import Revision
 from deployments.request_management.schemas import Health
+from deployments.request_management.templates import Templates
+from deployments.request_management.webhook_delivery import WebhookCourier
+from deployments.request_management.webhook_log import DeliveryLog
+from deployments.request_management.webhook_publishing import Publisher, publishing
+from deployments.request_management.webhooks import Endpoints
 from deployments.request_management.what_if import WhatIf
 
 HEALTH_TIMEOUT_S = 3.0
@@ -56,6 +66,11 @@ class RequestManagementService:
         self.audit = AuditLog(ports.documents, clock)
         self._version = version
         store, executions, outcomes = ports.store, ports.executions, ports.outcomes
+        self.webhooks = Endpoints(ports.documents, ports.sender, clock)
+        deliveries = DeliveryLog(ports.documents, clock)
+        self.courier = WebhookCourier(store, self.webhooks, deliveries, ports.webhooks, ports.sender, clock)
+        self.publisher = Publisher(store, self.webhooks, deliveries, ports.webhooks, clock)
+        store = publishing(store, self.webhooks, self.publisher.start, clock)
         self._store = store
         self._ai, self._decision, self._execution = ai, decision, execution
         dispatcher = Dispatcher(store, executions, clock)
@@ -69,17 +84,30 @@ class RequestManagementService:
         self.intake = Intake(settings, store, pipeline, self.attachments, clock)
         revision = Revision(settings, store, ai, decision, dispatcher, clock)
         self.requests = Requests(store, decision, dispatcher, revision, clock)
+        self.templates = Templates(ports.documents, clock)
+        self.comments = Comments(store, self.templates, dispatcher, clock)
+        self.export = Export(store)
+        self.statistics = OutcomeStatistics(store, clock)
+        self.resident_data = ResidentDataExport(store, self.attachments, self.incidents, execution, self.audit, clock)
+        self.erasures = Erasures(store, ports.documents, self.attachments, self.incidents, execution, dispatcher, clock)
         self.analysis = Analysis(ai, decision, clock)
         self.what_if = WhatIf(store, decision, clock)
         self.operations = Operations(store, decision, execution, dispatcher, clock, ZoneInfo(settings.time_zone))
         self.sweeper = Sweeper(settings, store, pipeline, dispatcher, revision, clock)
         self.sweeper.on(NextAction.INCIDENT, self.incidents.start_following)
+        self.sweeper.on(NextAction.PUBLISH, self.publisher.start)
         self._outcomes = OutcomeConsumer(store, outcomes, clock)
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start sweeping and taking news, in the running loop."""
-        for loop in (self.sweeper.run, self._outcomes.run, self.attachments.run):
+        for loop in (
+            self.sweeper.run,
+            self._outcomes.run,
+            self.attachments.run,
+            self.courier.run,
+            self.erasures.run,
+        ):
             self._loops.append(_forever(loop()))
 
     async def stop(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from core.contract import Contract, UtcTime, rfc3339
 from core.errors import Conflict, Forbidden, NotFound, Unavailable, VersionConflict
@@ -40,9 +40,9 @@ class EndpointOrder(Contract):
     """Which kinds of events; all, where left out."""
     building_ids: tuple[Identifier, ...] | None = Field(default=None, min_length=1, max_length=200)
     """Whose events; those of all the caller's buildings, where left out."""
-    include_internal: bool = False
+    include_internal: StrictBool = False
     """Whether events that are for staff only come, too."""
-    include_text: bool = False
+    include_text: StrictBool = False
     """Whether sentences, which may quote people, come with the events."""
 
 
@@ -156,9 +156,7 @@ class Endpoints:
             created_by=principal.sub,
             active_from=now + SETTLE,
         )
-        await self._documents.put(
-            Document(KIND, endpoint_id, PARTITION, rfc3339(now), 1, made.model_dump(mode="json"))
-        )
+        await self._documents.put(Document(KIND, endpoint_id, PARTITION, rfc3339(now), 1, made.model_dump(mode="json")))
         self._forget()
         return NewEndpoint(endpoint=made, secret=secret)
 
@@ -264,7 +262,12 @@ class Endpoints:
             if after == before:
                 return after
             changed = Document(
-                KIND, endpoint_id, document.partition, document.order, document.version + 1, after.model_dump(mode="json")
+                KIND,
+                endpoint_id,
+                document.partition,
+                document.order,
+                document.version + 1,
+                after.model_dump(mode="json"),
             )
             try:
                 await self._documents.put(changed)

@@ -3,11 +3,11 @@
 import secrets
 from collections.abc import Callable
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StrictBool, model_validator
 
-from core.contract import Contract, UtcTime
+from core.contract import WHOLE, Contract, SentTime
 from core.errors import NotFound
 from core.identity import Principal
 from core.ports.store import RequestStore
@@ -21,8 +21,8 @@ class Period(Contract):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    begin: UtcTime = Field(alias="from")
-    end: UtcTime = Field(alias="to")
+    begin: SentTime = Field(alias="from")
+    end: SentTime = Field(alias="to")
 
 
 class WhatIfQuestion(Contract):
@@ -30,10 +30,11 @@ class WhatIfQuestion(Contract):
 
     changes: Scenario
     period: Period | None = None
-    backlog: bool = False
-    synthetic_days: int | None = Field(default=None, ge=1, le=replayed_work.MOST_DAYS)
-    replications: int = Field(default=100, ge=LEAST_REPLICATIONS, le=MOST_REPLICATIONS)
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    backlog: StrictBool = False
+    synthetic_days: Annotated[int, Field(ge=1, le=replayed_work.MOST_DAYS), WHOLE] | None = None
+    replications: Annotated[int, Field(ge=LEAST_REPLICATIONS, le=MOST_REPLICATIONS), WHOLE] = 100
+    seed: Annotated[int, Field(ge=0, lt=2**53), WHOLE] = 0
+    """Below what JSON readers tell apart."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -1,5 +1,6 @@
 """`aam decision replay` on a store of its own: equal, different, without rules, and unknown requests."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from aam.__main__ import main
 from adapters.rules_archive import RulesArchive
 from adapters.store_sqlite import SqliteRequestStore
+from core.erasure import ErasureScope, new_pseudonym
 from core.labels import Urgency
 from core.messages import DecisionTrace, ResolveItem
 from core.record import RequestRecord
@@ -21,8 +23,9 @@ from deployments.decision_simulation.case import Case
 from deployments.decision_simulation.engine import DecisionEngine, Settled
 from deployments.decision_simulation.replay import record_inputs
 from deployments.decision_simulation.triangular import Floats
+from deployments.request_management.erasure import erase_record
 from kb.compile import compile_documents
-from tests.builders import build_classification, build_full_record, build_record
+from tests.builders import NOON, build_classification, build_full_record, build_record
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +98,18 @@ def test_without_its_rules_or_its_decision_it_says_so(state: Path, capsys: pytes
     for request_id, words in (("REQ_1", "were not kept"), ("REQ_3", "No decision"), ("REQ_9", "no request")):
         assert main(["decision", "replay", request_id]) == 1
         assert words in capsys.readouterr().err
+
+
+async def test_of_an_erased_request_it_says_that_nothing_is_left_to_decide_on(
+    rules: RuleBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AAM_STATE_DIR", str(tmp_path))
+    RulesArchive(tmp_path).keep(rules)
+    scope = ErasureScope("RES_A_101", new_pseudonym(), frozenset({"REQ_1"}))
+    store = SqliteRequestStore(load_settings().database)
+    record = decided(rules)
+    await store.create(record, ())
+    await store.rewrite(erase_record(record, scope, NOON), expected_version=1, events=())
+    await store.close()
+    assert await asyncio.to_thread(main, ["decision", "replay", "REQ_1"]) == 1
+    assert "was erased with the resident's data" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 
 from aam.__main__ import main
 from adapters.store_sqlite import SqliteRequestStore
+from core.erasure import ERASED
 from core.labels import Category, Status, Urgency
 from core.settings import Settings
 from deployments.request_management import corrections
@@ -20,7 +21,7 @@ MADE = datetime(2026, 5, 4, 12, tzinfo=UTC)
 async def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AAM_STATE_DIR", str(tmp_path))
     store = SqliteRequestStore(Settings(state_dir=tmp_path).database)
-    for days, text in enumerate(["long ago", "the hall light is out", "left alone"]):
+    for days, text in enumerate(["long ago", "the hall light is out", "left alone", ERASED]):
         made = MADE + timedelta(days=days)
         record = build_full_record(message_text=text, created_at=made, status=Status.ESCALATED)
         await store.create(record, ())

@@ -71,7 +71,7 @@ def test_a_personal_tier_is_read(tokens: LocalTokens, tmp_path: Path) -> None:
         {"buildings": [1]},
         {"approval_tier": "emperor"},
     ],
-    ids=str,
+    ids=lambda changes: "-".join(changes),
 )
 def test_wrong_claims_are_refused(tokens: LocalTokens, tmp_path: Path, changes: dict[str, Any]) -> None:
     key = (tmp_path / "state" / "key").read_bytes()

@@ -1,4 +1,4 @@
-"""What only real replicas show: errors that keep their type, batches across processes, and what survives a kill.
+"""What only real replicas show: errors that keep their type, and batches across processes.
 
 The tests run in the order in which they stand: the last ones end the cluster.
 """
@@ -11,8 +11,8 @@ import httpx
 import psutil
 import pytest
 
+from bench.running_graph import Graph
 from core.labels import Role
-from tests.ray.conftest import Graph
 
 PARCEL = "my parcel shows delivered yesterday but it is not in the locker"
 EMERGENCY = "water is pouring through my bathroom ceiling and the light is flickering"
@@ -115,34 +115,6 @@ def test_a_what_if_runs_beside_the_service(staff: httpx.Client) -> None:
 def test_the_ray_dashboard_wants_a_token(graph: Graph) -> None:
     answer = httpx.get(f"http://127.0.0.1:{graph.dashboard_port}/api/jobs/", timeout=10)
     assert answer.status_code in (401, 403)
-
-
-def test_nothing_acknowledged_is_lost_when_a_replica_and_then_everything_is_killed(graph: Graph) -> None:
-    acknowledged: list[str] = []
-
-    def one(number: int) -> None:
-        with graph.client(Role.RESIDENT, f"RES_C_{number}") as client:
-            try:
-                answer = submit(client, f"the heating in my room {number} is off", wait_s=number % 2)
-            except httpx.TransportError:
-                return
-            if answer.status_code in (201, 202):
-                acknowledged.append(answer.json()["request_id"])
-
-    with ThreadPoolExecutor(8) as pool:
-        submissions = [pool.submit(one, number) for number in range(20)]
-        time.sleep(0.15)
-        for replica in graph.replicas("AIProcessing"):
-            replica.kill()
-        time.sleep(1.0)
-        graph.kill()
-        for submission in submissions:
-            submission.result()
-    assert acknowledged
-    graph.start()
-    with graph.client(Role.STAFF, "sam") as staff:
-        for request_id in acknowledged:
-            until(staff, request_id, lambda one: one.get("status", "Processing") not in PENDING, within_s=120)
 
 
 def test_a_stop_leaves_nothing_behind(graph: Graph) -> None:

@@ -12,11 +12,11 @@ import httpx
 import pytest
 import yaml
 
+from bench.running_graph import READY_WITHIN_S, Graph
 from core.labels import Role
 from core.settings import Settings
 from deployments.request_management.cohort import cohort_of
 from tests.artefact_copies import another_version, copy_artefacts
-from tests.ray.conftest import READY_WITHIN_S, Graph
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = """

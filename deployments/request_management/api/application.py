@@ -19,12 +19,16 @@ from deployments.request_management.api import (
     incidents,
     operations,
     requests,
+    residents,
+    staff,
+    webhooks,
     what_if,
 )
 from deployments.request_management.api.admission import AdmissionMiddleware
 from deployments.request_management.api.authentication import AuthenticationMiddleware
 from deployments.request_management.api.body_limit import BodyLimitMiddleware
 from deployments.request_management.api.correlation import CorrelationMiddleware
+from deployments.request_management.api.description import install_description
 from deployments.request_management.api.guard import guard, install_rules
 from deployments.request_management.api.problems import install
 from deployments.request_management.api.rate_limits import AddressLimitMiddleware
@@ -74,9 +78,22 @@ def build_api(service: Callable[[], RequestManagementService], settings: Setting
     app.state.service = service
     app.state.settings = settings
     install(app)
-    for routes in (audit, incidents, requests, attachments, analysis, what_if, operations, health):
+    for routes in (
+        audit,
+        incidents,
+        staff,
+        requests,
+        residents,
+        attachments,
+        analysis,
+        what_if,
+        operations,
+        webhooks,
+        health,
+    ):
         app.include_router(routes.router, prefix=PREFIX)
     install_rules(app, PREFIX)
+    install_description(app)
     # A form around the file takes room, too.
     limits_by_path = {f"{PREFIX}/attachments": settings.attachment_limit_bytes + 65_536}
     # The last one added is the outermost: a refused body has a correlation id, too.

@@ -79,7 +79,7 @@ async def get_attachment_content(
     attachment_id: str,
     service: Service,
     expires: Annotated[int, Query(ge=0, le=2**40)],
-    signature: Annotated[str, Query(min_length=64, max_length=64)],
+    signature: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
 ) -> Response:
     """The file behind a signed address; no token is needed."""
     found, content = await service.attachments.content(attachment_id, expires, signature)

@@ -16,6 +16,7 @@ from core.ports.store import StoredAnswer
 from core.request import Request as ResidentRequest
 from deployments.request_management.api.authentication import authenticate
 from deployments.request_management.api.correlation import correlation_id
+from deployments.request_management.idempotency import MAX_KEY_CHARACTERS
 from deployments.request_management.service import RequestManagementService
 
 _bearer = HTTPBearer(auto_error=False, description="A JWT with the claims sub and role.")
@@ -47,7 +48,9 @@ async def correlation_of(request: Request) -> str:
 Correlation = Annotated[str, Depends(correlation_of)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=1000)]
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key")]
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", pattern="^[!-~]([ -~]*[!-~])?$", max_length=MAX_KEY_CHARACTERS)
+]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from core.errors import AppError, Overloaded, Unavailable
 from deployments.request_management.api.correlation import HEADER, correlation_id
@@ -139,7 +141,17 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     title = _TITLES.get(error.status_code, "Error")
     code = _CODES.get(error.status_code, "error")
-    return problem_response(request, error.status_code, code, title, f"{title}.", headers=error.headers)
+    headers = {"Allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
+    return problem_response(request, error.status_code, code, title, f"{title}.", headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of the call's path: each is a route of its own, of which the error knows but one."""
+    methods: dict[str, set[str]] = {}
+    for route in iter_route_contexts(request.app.routes):
+        if route.path and compile_path(route.path)[0].match(request.url.path):
+            methods.setdefault(route.path, set()).update(route.methods or ())
+    return sorted(next(iter(methods.values()), ()))
 
 
 async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:

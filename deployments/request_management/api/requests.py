@@ -1,18 +1,13 @@
 """Routes for requests: submit, read, follow, choose, agree, end."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from core.identity import Principal
 from core.labels import Category, Status, Urgency
 from core.ports.store import RequestFilter
-from core.request import Event, RequestId
 from core.request import Request as ResidentRequest
+from core.request import RequestId
 from deployments.request_management.api.context import (
     Caller,
     Correlation,
@@ -26,6 +21,7 @@ from deployments.request_management.api.context import (
     preferred_wait_s,
     send,
 )
+from deployments.request_management.api.event_stream import last_sequence, stream_events
 from deployments.request_management.api.problems import documented
 from deployments.request_management.intake import new_request_id
 from deployments.request_management.pipeline import is_waiting
@@ -41,12 +37,13 @@ from deployments.request_management.schemas import (
     ShortDecision,
     Submission,
 )
-from deployments.request_management.service import RequestManagementService
 
 router = APIRouter(tags=["requests"], responses=documented(401, 403, 413, 422, 429, 500, 503))
 
-STREAM_POLL_S = 0.5
-KEEPALIVE_S = 15.0
+_STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    204: {"description": "The request is closed and all of its events came before: no more will"},
+}
 
 
 @router.post(
@@ -194,7 +191,7 @@ for _name, _summary in {
     _add_remark_route(_name, _summary)
 
 
-@router.get("/requests/{request_id}/events", response_model=EventList, responses=documented(404))
+@router.get("/requests/{request_id}/events", response_model=EventList, responses=_STREAMED | documented(404))
 async def list_events(
     request_id: str,
     request: Request,
@@ -203,28 +200,10 @@ async def list_events(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The timeline; with `Accept: text/event-stream` a live stream that `Last-Event-ID` resumes."""
-    after = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 10 else 0
-    events = await service.requests.events(caller, request_id, after)
-    if "text/event-stream" not in request.headers.get("accept", ""):
-        return send(Reply(EventList(items=events)))
-    stream = _stream(service, caller, request_id, after, events)
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-
-
-async def _stream(
-    service: RequestManagementService, caller: Principal, request_id: str, after: int, events: tuple[Event, ...]
-) -> AsyncIterator[bytes]:
-    quiet_s = 0.0
-    while True:
-        for event in events:
-            yield format_sse_event(data_str=event.model_dump_json(), event=event.kind, id=str(event.sequence))
-            after, quiet_s = event.sequence, 0.0
-        await asyncio.sleep(STREAM_POLL_S)
-        quiet_s += STREAM_POLL_S
-        if quiet_s >= KEEPALIVE_S:
-            yield KEEPALIVE_COMMENT
-            quiet_s = 0.0
-        events = await service.requests.events(caller, request_id, after)
+    after = last_sequence(last_event_id)
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return await stream_events(request, service, caller, request_id, after)
+    return send(Reply(EventList(items=await service.requests.events(caller, request_id, after))))
 
 
 @router.get(

@@ -82,7 +82,8 @@ class Light:
 @asynccontextmanager
 async def open_light(folder: Path, peers: Peers | None = None, **changes: Any) -> AsyncIterator[Light]:
     """The application on stores in this folder; `changes` are settings, or parts of `RecordKeeping`."""
-    parts = {name: changes.pop(name) for name in ("documents", "limits", "tokens") if name in changes}
+    own = ("documents", "limits", "tokens", "webhooks", "sender")
+    parts = {name: changes.pop(name) for name in own if name in changes}
     settings = Settings(state_dir=folder, **changes)
     opened = build.record_keeping(settings.model_copy(update={"environment": "development", "auth_mode": "local"}))
     ports = replace(opened, **parts)

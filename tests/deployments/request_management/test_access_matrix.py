@@ -57,6 +57,10 @@ BODIES: dict[Key, dict[str, Any]] = {
     ("POST", "/requests/{request_id}/feedback"): {"rating": 4},
     ("POST", "/requests/{request_id}/attach"): {"request_id": "{earlier_id}"},
     ("POST", "/operations/work-orders/{work_order_id}/complete"): {"notes": "done"},
+    ("POST", "/requests/bulk"): {"request_ids": ["REQ_none"], "comment": "noted"},
+    ("POST", "/requests/{request_id}/comments"): {"text": "noted"},
+    ("POST", "/templates"): {"name": "Visit", "text": "We come."},
+    ("PUT", "/templates/{template_id}"): {"name": "Visit", "text": "We come."},
 }
 """What a route that looks at its body first must be sent, so that it comes to look at whose thing it is."""
 

@@ -138,6 +138,8 @@ async def client(
         inspector=ContentInspector(),
         executions=nobody,
         outcomes=nobody,
+        webhooks=nobody,
+        sender=nobody,
         tokens=tokens,
         limits=build.rate_limits(settings),
         url_key=b"key",

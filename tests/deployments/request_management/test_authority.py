@@ -52,7 +52,6 @@ class Store:
         self.since.append(since)
         return {Category.MAINTENANCE: self.spent_usd} if building_id == self.record.request.building_id else {}
 
-
     async def save(self, record: RequestRecord, *, expected_version: int, events: object) -> None:
         raise Reached
 

@@ -1,10 +1,15 @@
 """The stories that residents live through, told over HTTP against the real services."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import pytest
+
+from adapters.queue_sqlite import SqliteQueue
+from core.envelopes import COMMAND_TYPE, OUTCOME_TYPE
+from core.ports.queue import QueueMessage
 
 EMERGENCY = "water is pouring through my bathroom ceiling and the light is flickering"
 PARCEL = "my parcel shows delivered yesterday but it is not in the locker"
@@ -170,20 +175,21 @@ async def test_a_query_finds_passages_as_its_building_sees_them(staff: httpx.Asy
         assert answer.json()["documents"][0]["doc_id"] == doc_id
 
 
-async def test_what_a_call_causes_carries_its_correlation_id(resident: httpx.AsyncClient, settings: Any) -> None:
-    import sqlite3
+async def test_what_a_call_causes_carries_its_correlation_id(
+    resident: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[QueueMessage] = []
+    send = SqliteQueue.send
 
+    async def watched(queue: SqliteQueue, messages: Sequence[QueueMessage]) -> None:
+        sent.extend(messages)
+        await send(queue, messages)
+
+    monkeypatch.setattr(SqliteQueue, "send", watched)
     request = await submit(resident, PARCEL)
     option = {"option_id": request["options"][0]["option_id"]}
     path = f"/requests/{request['request_id']}/select-option"
     await resident.post(path, json=option, headers={"X-Request-ID": "call-of-the-choice"})
     await until(resident, request["request_id"], succeeded)
-    with sqlite3.connect(settings.execution_database) as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        dump = "\n".join(str(row) for name in tables for row in connection.execute(f"SELECT * FROM {name}"))
-    connection.close()
-    assert request["request_id"] in dump
-    with sqlite3.connect(settings.queue_database) as connection:
-        kept = "\n".join(connection.iterdump())
-    connection.close()
-    assert "call-of-the-choice" in kept
+    assert {message.type for message in sent} == {COMMAND_TYPE, OUTCOME_TYPE}
+    assert {message.correlation_id for message in sent} == {"call-of-the-choice"}

@@ -87,13 +87,13 @@ async def client(tmp_path: Path, store: SqliteRequestStore, decision: Decision) 
         inspector=nobody,
         executions=nobody,
         outcomes=nobody,
+        webhooks=nobody,
+        sender=nobody,
         tokens=tokens,
         limits=build.rate_limits(settings),
         url_key=b"key",
     )
-    service = RequestManagementService(
-        settings, ports, nobody, cast(Any, decision), nobody, clock=lambda: NOW
-    )
+    service = RequestManagementService(settings, ports, nobody, cast(Any, decision), nobody, clock=lambda: NOW)
     application = build_api(lambda: service, settings)
     opened: list[httpx.AsyncClient] = []
 
