@@ -44,7 +44,7 @@ def build(args: BuildArguments) -> Application:
 # A developer's machine: one replica each, at fractions of a CPU that fit on two cores with room for Ray itself.
 # serve_config.yaml gives production's bounds, sizes and autoscaling in their place.
 _DEVELOPMENT: dict[str, dict[str, Any]] = {
-    "RequestManagement": {"num_cpus": 0.4, "max_ongoing_requests": 512, "max_queued_requests": 1024},
+    "RequestManagement": {"num_cpus": 0.4, "max_ongoing_requests": 640, "max_queued_requests": 1024},
     # Four batches of 32 may be on their way, each from one call.
     "AIProcessing": {"num_cpus": 0.5, "max_ongoing_requests": 16, "max_queued_requests": 256},
     "DecisionSimulation": {"num_cpus": 0.5, "max_ongoing_requests": 16, "max_queued_requests": 256},

@@ -1,9 +1,9 @@
 """The store's item: a request and the work that it still causes, changed together in one conditional write."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, cast
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from core.contract import Contract, Dollars, Probability, UtcTime
 from core.labels import Category, Urgency
@@ -53,6 +53,15 @@ class LabelCorrection(Contract):
     """Of what judged it before."""
     confidence: Probability | None
     """Of the category before."""
+
+
+class MadeCall(Contract):
+    """A call with an idempotency key."""
+
+    token: str
+    """Tells it from every other: of the caller, the key, and what was asked for."""
+    at: UtcTime
+    """When the key was claimed for it."""
 
 
 class RequestRecord(Contract):
@@ -106,10 +115,18 @@ class RequestRecord(Contract):
     """Residents besides the writer who are told of each change: the same fault concerns them."""
     news: tuple[str, ...] = ()
     """Ids of the messages about executions that were taken in, so that a repeated one changes nothing."""
-    calls: tuple[str, ...] = ()
+    calls: tuple[MadeCall, ...] = ()
     """The newest calls with an idempotency key that changed it, so that one repeated after a crash changes nothing."""
     trace: DecisionTrace | None = None
     retrieved: tuple[Retrieved, ...] = ()
+
+    @field_validator("calls", mode="before")
+    @classmethod
+    def _with_their_times(cls, calls: object) -> object:
+        # Tokens were stored without their times once; for how long such a one holds nobody can say.
+        if not isinstance(calls, list | tuple):
+            return calls
+        return tuple(call for call in cast("list[object]", calls) if not isinstance(call, str))
 
     @property
     def pending(self) -> dict[NextAction, UtcTime]:

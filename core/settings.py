@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     """How often the waiting times of the crews are brought up to date with the backlog."""
     concurrent_calls: int = Field(default=400, ge=1)
     """Calls that one ingress replica takes at once; more are answered 429."""
+    concurrent_streams: int = Field(default=200, ge=1)
+    """Live timelines that one ingress replica keeps open at once, beside those calls; more are answered 429."""
     body_limit_bytes: int = Field(default=262_144, ge=1024)
 
     @property

@@ -5,11 +5,11 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from core.attachments import AttachmentId, FileRefused, StoredAttachment
+from core.attachments import AttachmentId, CheckedFile, FileRefused, StoredAttachment
 from core.contract import Contract, UtcTime
 from core.errors import AppError, Conflict, Invalid, NotFound, TooLarge, VersionConflict
 from core.identity import Principal
@@ -22,9 +22,15 @@ log = logging.getLogger(__name__)
 
 KIND = "attachment"
 LOOSE = "loose-attachment"
-"""Notes of files that no request holds yet, oldest first."""
+"""Notes of files that no stored request holds yet, oldest first."""
 LOOSE_LIST = "all"
 KEPT_LOOSE = timedelta(hours=24)
+PRUNE_EVERY = timedelta(hours=1)
+MOST_LOOSE = 20
+"""Files of one resident that were not sent with a request yet."""
+CLAIM_HELD = timedelta(seconds=60)
+"""So long a file is kept for a request that is about to be stored; longer than the longest call."""
+PAGE = 100
 ADDRESS_VALID = timedelta(minutes=10)
 MAX_PER_REQUEST = 10
 CONCURRENT_CHECKS = 2
@@ -48,10 +54,28 @@ class Upload:
     content: bytes
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """A file as its document says."""
+
+    attachment: StoredAttachment
+    version: int
+    tied_at: datetime | None
+    """When it was last tied to its request."""
+    removed: bool
+    """Whether its removal has begun: nobody has it any more."""
+
+
 class AlreadyAttached(Conflict):
     """The file belongs to another request."""
 
     code = "already_attached"
+
+
+class TooManyFiles(Conflict):
+    """The resident has too many files that no request holds."""
+
+    code = "too_many_files"
 
 
 class Attachments:
@@ -65,13 +89,16 @@ class Attachments:
         url_key: bytes,
         limit_bytes: int,
         clock: Callable[[], datetime],
+        exists: Callable[[RequestId], Awaitable[bool]],
     ) -> None:
+        """`exists` says whether a request of this id is stored."""
         self._documents = documents
         self._blobs = blobs
         self._inspector = inspector
         self._url_key = url_key
         self._limit_bytes = limit_bytes
         self._clock = clock
+        self._exists = exists
         self._checking = asyncio.Semaphore(CONCURRENT_CHECKS)
 
     async def upload(
@@ -79,7 +106,7 @@ class Attachments:
     ) -> StoredAttachment:
         """Check and store a file for this resident; one of this id that exists already is returned.
 
-        Raises `TooLarge`, `UnsupportedFile`, `FileRefused`.
+        Raises `TooLarge`, `UnsupportedFile`, `FileRefused`, `TooManyFiles`.
         """
         earlier = await self._find(attachment_id)
         if earlier is not None:
@@ -88,14 +115,26 @@ class Attachments:
             raise FileRefused("The file is empty.")
         if len(upload.content) > self._limit_bytes:
             raise TooLarge(f"A file may have {self._limit_bytes // 1024 // 1024} MB.")
+        # Stored under the same guard as counted, so that many uploads at once do not pass the limit together.
         async with self._checking:
+            await self._require_room(home[0])
             checked = await asyncio.to_thread(self._inspector.inspect, upload.content, upload.claimed_type)
+            return await self._keep(principal, home, upload.name, checked, attachment_id)
+
+    async def _keep(
+        self,
+        principal: Principal,
+        home: tuple[ResidentId, BuildingId],
+        name: str,
+        checked: CheckedFile,
+        attachment_id: str,
+    ) -> StoredAttachment:
         resident_id, building_id = home
         made = StoredAttachment(
             attachment_id=AttachmentId(attachment_id),
             resident_id=resident_id,
             building_id=building_id,
-            name=_plain_name(upload.name),
+            name=_plain_name(name),
             content_type=checked.content_type,
             size_bytes=len(checked.content),
             sha256=hashlib.sha256(checked.content).hexdigest(),
@@ -108,31 +147,67 @@ class Attachments:
         await self._store(made, version=1)
         return made
 
+    async def _require_room(self, resident_id: str) -> None:
+        # What is older is pruned, or about to be.
+        oldest = (self._clock() - KEPT_LOOSE - PRUNE_EVERY).isoformat()
+        loose, cursor = 0, None
+        while True:
+            page = await self._documents.list(KIND, resident_id, limit=PAGE, cursor=cursor)
+            recent = [_entry(document) for document in page.items if document.order >= oldest]
+            loose += sum(entry.attachment.request_id is None and not entry.removed for entry in recent)
+            if loose >= MOST_LOOSE:
+                raise TooManyFiles(f"{MOST_LOOSE} files wait to be sent with a request; send or delete some first.")
+            cursor = page.next_cursor
+            if cursor is None or len(recent) < len(page.items):
+                return
+
     async def claim(
         self, attachments: Sequence[Attachment], request_id: RequestId, resident_id: str
     ) -> tuple[Attachment, ...]:
         """The attachments of a submission as they stand on the request, each uploaded one now tied to it.
 
-        Claiming again for the same request changes nothing. Raises `Invalid` for one that is not the resident's.
+        All are looked at before the first is tied. They stay tied for `CLAIM_HELD`, and for good once the request is
+        stored. Claiming again for the same request changes nothing. Raises `Invalid` for one that is not the
+        resident's, `AlreadyAttached`.
         """
-        return tuple([await self._claim(one, request_id, resident_id) for one in attachments])
+        entries = [
+            one if one.attachment_id is None else await self._claimable(one.attachment_id, request_id, resident_id)
+            for one in attachments
+        ]
+        return tuple(
+            [one if isinstance(one, Attachment) else await self._tie(one, request_id, resident_id) for one in entries]
+        )
 
-    async def _claim(self, wanted: Attachment, request_id: RequestId, resident_id: str) -> Attachment:
-        if wanted.attachment_id is None:
-            return wanted
-        document = await self._documents.get(KIND, wanted.attachment_id)
-        found = None if document is None else StoredAttachment.model_validate(dict(document.body))
-        if document is None or found is None or found.resident_id != resident_id:
-            raise Invalid(f"There is no attachment {wanted.attachment_id[:80]} of this resident.")
-        if found.request_id not in (None, request_id):
+    async def confirm(self, attachments: Sequence[Attachment]) -> None:
+        """The request that holds these is stored: they are loose no more."""
+        for one in attachments:
+            if one.attachment_id is not None:
+                await self._documents.delete(LOOSE, one.attachment_id)
+
+    async def _claimable(self, attachment_id: str, request_id: RequestId, resident_id: str) -> _Entry:
+        entry = await self._entry(attachment_id)
+        if entry is None or entry.removed or entry.attachment.resident_id != resident_id:
+            raise Invalid(f"There is no attachment {attachment_id[:80]} of this resident.")
+        if entry.attachment.request_id != request_id and await self._is_held(entry):
             raise AlreadyAttached("The attachment belongs to another request.")
-        if found.request_id is None:
-            try:
-                await self._store(found.model_copy(update={"request_id": request_id}), version=document.version + 1)
-            except VersionConflict:
-                return await self._claim(wanted, request_id, resident_id)
-        await self._documents.delete(LOOSE, found.attachment_id)
-        return Attachment(attachment_id=found.attachment_id, name=found.name, content_type=found.content_type)
+        return entry
+
+    async def _tie(self, entry: _Entry, request_id: RequestId, resident_id: str) -> Attachment:
+        tied = entry.attachment.model_copy(update={"request_id": request_id})
+        try:
+            await self._store(tied, version=entry.version + 1, tied_at=self._clock().isoformat())
+        except VersionConflict:
+            again = await self._claimable(tied.attachment_id, request_id, resident_id)
+            return await self._tie(again, request_id, resident_id)
+        return Attachment(attachment_id=tied.attachment_id, name=tied.name, content_type=tied.content_type)
+
+    async def _is_held(self, entry: _Entry) -> bool:
+        """Whether a request has it, or is about to be stored with it."""
+        tied_to = entry.attachment.request_id
+        return tied_to is not None and (self._is_being_sent(entry) or await self._exists(tied_to))
+
+    def _is_being_sent(self, entry: _Entry) -> bool:
+        return entry.tied_at is not None and self._clock() < entry.tied_at + CLAIM_HELD
 
     async def address(self, principal: Principal, attachment_id: str, base_url: str) -> AttachmentAddress:
         """Where the file can be had; for its owner and staff of the building. Raises `NotFound`."""
@@ -157,10 +232,14 @@ class Attachments:
 
     async def remove(self, principal: Principal, attachment_id: str) -> None:
         """Take back a file that no request holds yet. Raises `NotFound`, `AlreadyAttached`."""
-        found = await self._visible(principal, attachment_id)
-        if found.request_id is not None:
+        await self._visible(principal, attachment_id)
+        entry = await self._entry(attachment_id)
+        if entry is None:
+            return
+        if await self._is_held(entry):
             raise AlreadyAttached("The attachment belongs to a request.")
-        await self.erase(found.attachment_id)
+        if not await self._take_away(entry):
+            await self.remove(principal, attachment_id)
 
     async def erase(self, attachment_id: str) -> None:
         """Remove a file for good."""
@@ -174,26 +253,46 @@ class Attachments:
         cursor: str | None = None
         while True:
             page = await self._documents.list(KIND, resident_id, limit=200, cursor=cursor, newest_first=False)
-            found += [StoredAttachment.model_validate(dict(document.body)) for document in page.items]
+            entries = map(_entry, page.items)
+            found += [entry.attachment for entry in entries if not entry.removed]
             cursor = page.next_cursor
             if cursor is None:
                 return tuple(found)
 
     async def prune(self) -> int:
         """Remove files that nobody has sent with a request for a day; returns how many."""
-        removed = 0
+        removed, cursor = 0, None
         too_old = (self._clock() - KEPT_LOOSE).isoformat()
-        page = await self._documents.list(LOOSE, LOOSE_LIST, limit=100, newest_first=False)
-        for note in page.items:
-            if note.order >= too_old:
-                break
-            found = await self._find(note.key)
-            if found is None or found.request_id is None:
-                await self.erase(note.key)
-                removed += 1
-            else:
-                await self._documents.delete(LOOSE, note.key)
-        return removed
+        while True:
+            page = await self._documents.list(LOOSE, LOOSE_LIST, limit=PAGE, cursor=cursor, newest_first=False)
+            for note in page.items:
+                if note.order >= too_old:
+                    return removed
+                removed += await self._prune_one(note.key)
+            cursor = page.next_cursor
+            if cursor is None:
+                return removed
+
+    async def _prune_one(self, attachment_id: str) -> bool:
+        entry = await self._entry(attachment_id)
+        if entry is None:
+            await self.erase(attachment_id)
+            return True
+        if not await self._is_held(entry):
+            return await self._take_away(entry)
+        # The note of one whose request may still fail to be stored stays.
+        if not self._is_being_sent(entry):
+            await self._documents.delete(LOOSE, attachment_id)
+        return False
+
+    async def _take_away(self, entry: _Entry) -> bool:
+        """Remove it unless it has changed since it was read, as when a request claims it."""
+        try:
+            await self._store(entry.attachment, version=entry.version + 1, removed=True)
+        except VersionConflict:
+            return False
+        await self.erase(entry.attachment.attachment_id)
+        return True
 
     async def run(self) -> None:
         """Prune every hour, until cancelled."""
@@ -202,7 +301,7 @@ class Attachments:
                 await self.prune()
             except AppError as error:
                 log.warning("old files were not removed: %s", error.code)
-            await asyncio.sleep(3600)
+            await asyncio.sleep(PRUNE_EVERY.total_seconds())
 
     async def _visible(self, principal: Principal, attachment_id: str) -> StoredAttachment:
         found = await self._find(attachment_id)
@@ -219,10 +318,15 @@ class Attachments:
         return found
 
     async def _find(self, attachment_id: str) -> StoredAttachment | None:
-        document = await self._documents.get(KIND, attachment_id)
-        return None if document is None else StoredAttachment.model_validate(dict(document.body))
+        entry = await self._entry(attachment_id)
+        return None if entry is None or entry.removed else entry.attachment
 
-    async def _store(self, attachment: StoredAttachment, *, version: int) -> None:
+    async def _entry(self, attachment_id: str) -> _Entry | None:
+        document = await self._documents.get(KIND, attachment_id)
+        return None if document is None else _entry(document)
+
+    async def _store(self, attachment: StoredAttachment, *, version: int, **marks: str | bool) -> None:
+        """`marks` are `tied_at` and `removed`, which nobody is shown."""
         await self._documents.put(
             Document(
                 kind=KIND,
@@ -230,7 +334,7 @@ class Attachments:
                 partition=attachment.resident_id,
                 order=attachment.created_at.isoformat(),
                 version=version,
-                body=attachment.model_dump(mode="json"),
+                body={**attachment.model_dump(mode="json"), **marks},
             )
         )
 
@@ -243,6 +347,17 @@ class Attachments:
 
     def _sign(self, attachment_id: str, expires: int) -> str:
         return hmac.new(self._url_key, f"{attachment_id}\0{expires}".encode(), hashlib.sha256).hexdigest()
+
+
+def _entry(document: Document) -> _Entry:
+    body = dict(document.body)
+    tied_at, removed = body.pop("tied_at", None), body.pop("removed", False)
+    return _Entry(
+        attachment=StoredAttachment.model_validate(body),
+        version=document.version,
+        tied_at=None if tied_at is None else datetime.fromisoformat(tied_at),
+        removed=removed,
+    )
 
 
 def new_attachment_id() -> AttachmentId:

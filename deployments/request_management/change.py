@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import WrongState
 from core.labels import Status
 from core.messages import ExecutionCommand
-from core.record import NextAction, RequestRecord
+from core.record import MadeCall, NextAction, RequestRecord
 from core.request import Event
 from core.status import ENDED, require_legal, require_recallable
 from deployments.request_management import promises
@@ -151,7 +151,7 @@ class Draft:
         )
 
 
-def made_by(call: str | None, change: Change) -> Change:
+def made_by(call: MadeCall | None, change: Change) -> Change:
     """The change with the call that made it, so that the same call changes nothing when it is repeated."""
     if call is None:
         return change

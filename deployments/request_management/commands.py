@@ -87,10 +87,12 @@ def early_alarm(record: RequestRecord, labels: Classification) -> ExecutionComma
     return _alarm_command(record, "alm", POLICY, reason, labels.safety_advice)
 
 
-def emergency_alert(record: RequestRecord, requested_by: str, advice: str | None = None) -> ExecutionCommand:
+def emergency_alert(
+    record: RequestRecord, requested_by: str, advice: str | None = None, reason: str | None = None
+) -> ExecutionCommand:
     """Tell the person on call and the resident that somebody has raised a request to an emergency."""
-    reason = f"{requested_by} says that it is an emergency."
-    return _alarm_command(record, "alm", requested_by, reason, advice)
+    said = reason or f"{requested_by} says that it is an emergency."
+    return _alarm_command(record, "alm", requested_by, said, advice)
 
 
 def _alarm_command(

@@ -9,9 +9,9 @@ from core.record import LabelCorrection, NextAction, RequestRecord
 from core.request import Classification, Confidences
 from core.status import ENDED, require_legal
 from deployments.request_management.change import Change, Draft, quoted
-from deployments.request_management.commands import emergency_alert
 from deployments.request_management.ending import end_work
-from deployments.request_management.lifecycle import begin_again, document, require_judged
+from deployments.request_management.lifecycle import begin_again, document, raise_emergency, require_judged
+from deployments.request_management.orders import at_work, set_selection_aside
 
 WAITING: dict[Literal["access"], str] = {"access": "The work waits for access to the home."}
 
@@ -44,6 +44,8 @@ def amend(
     elif comment is not None:
         document(draft)
         draft.tell("comment", comment)
+    if "classification" in draft.fields:
+        _follow_labels(draft)
     return draft.done()
 
 
@@ -60,15 +62,12 @@ def _wait(draft: Draft, waiting: bool) -> None:
 
 
 def _set_status(draft: Draft, status: Status, comment: str | None) -> None:
-    request = draft.record.request
     require_legal(draft.status, status)
     if status in (Status.APPROVED, Status.AWAITING_APPROVAL):
         raise WrongState("Choose an option with select-option and agree to its cost with approve.")
     if status is Status.AWAITING_SELECTION:
-        if not request.options:
-            raise WrongState("There are no options to choose from.")
-        draft.set(selected_option_id=None, approval=None)
-        draft.record_fields["selected_by"] = None
+        _require_free_choice(draft.record)
+        set_selection_aside(draft)
     message = f"Set by staff.{quoted(comment)}"
     draft.set(needs_attention=status in (Status.ESCALATED, Status.NEEDS_REVIEW))
     if status is Status.RESOLVED:
@@ -78,6 +77,16 @@ def _set_status(draft: Draft, status: Status, comment: str | None) -> None:
         begin_again(draft, message)
     else:
         draft.move(status, message)
+
+
+def _require_free_choice(record: RequestRecord) -> None:
+    execution = record.request.execution
+    if not record.request.options:
+        raise WrongState("There are no options to choose from.")
+    if record.document_by is not None:
+        raise WrongState("What policy started for the emergency has to be documented and agreed to first.")
+    if execution is not None and at_work(execution):
+        raise WrongState(f"The selected option is being carried out, by {execution.execution_id}.")
 
 
 def _correct_labels(draft: Draft, category: Category | None, urgency: Urgency | None) -> None:
@@ -92,11 +101,18 @@ def _correct_labels(draft: Draft, category: Category | None, urgency: Urgency | 
     )
     if before is None or (before.category, before.urgency) != (after.category, after.urgency):
         _keep_correction(draft, before, after)
+
+
+def _follow_labels(draft: Draft) -> None:
+    """What corrected labels cause in the status that the request has by then."""
     if draft.status in ENDED:
         return
+    before: Classification | None = draft.record.request.classification
+    after: Classification = draft.fields["classification"]
+    alarmed = draft.record_fields.get("alarmed", draft.record.alarmed)
     draft.schedule(NextAction.REVISE, draft.at)
-    if after.emergency and not (before and before.emergency):
-        _raise_emergency(draft)
+    if after.emergency and not (before and before.emergency and alarmed):
+        raise_emergency(draft)
 
 
 def _keep_correction(draft: Draft, before: Classification | None, after: Classification) -> None:
@@ -146,21 +162,3 @@ def _surer(before: Confidences | None, category: Category | None, urgency: Urgen
     if category not in (None, Category.MAINTENANCE):
         certain["trade"] = None
     return before and before.model_copy(update=certain)
-
-
-def _raise_emergency(draft: Draft) -> None:
-    """A person has seen that it is an emergency: it waits for nobody.
-
-    The person on call and the resident are told in this very change; policy's action follows as soon as policy is
-    asked.
-    """
-    draft.set(needs_attention=True)
-    if draft.status is Status.AWAITING_APPROVAL:
-        draft.set(selected_option_id=None, approval=None)
-        draft.record_fields["selected_by"] = None
-        draft.move(Status.AWAITING_SELECTION, "It is an emergency after all and waits for no agreement.")
-    if draft.status is Status.AWAITING_SELECTION:
-        draft.move(Status.ESCALATED, "It is an emergency after all and waits for no selection.")
-    draft.record_fields.update(alarmed=True, emergency_raised_at=draft.at)
-    labels: Classification = draft.fields["classification"]
-    draft.send((emergency_alert(draft.record, draft.actor, labels.safety_advice),))

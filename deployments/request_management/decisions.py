@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from core.contract import rfc3339
-from core.labels import Status
+from core.labels import ApprovalTier, Status
 from core.messages import Assessment, ItemFailure, Resolved
 from core.record import NextAction, RequestRecord
 from core.request import Approval, Classification, ResolutionOption, Risk, Sla
@@ -20,7 +20,8 @@ from deployments.request_management.commands import (
     review_notice,
     unjudged_alert,
 )
-from deployments.request_management.lifecycle import choose, require_option, show_execution
+from deployments.request_management.lifecycle import choose, higher, require_option, show_execution
+from deployments.request_management.orders import set_selection_aside
 
 AUTONOMY = "Autonomy:"
 """How the trace's line begins that says why policy selects."""
@@ -73,30 +74,44 @@ def _sla(record: RequestRecord, promised: Sla, terms: ServiceTerms | None) -> Sl
 
 
 def _act_at_once(draft: Draft, option: ResolutionOption, resolved: Resolved) -> None:
-    """Policy agrees to the emergency action in advance; the tier that its cost needs agrees afterwards."""
-    escalation, required = resolved.decision.escalation, option.approval
+    """Policy agrees to the emergency action in advance; the tier that its cost needs agrees afterwards.
+
+    An agreement that an earlier action still waits for is not dropped: it becomes this one's.
+    """
+    escalation, required = resolved.decision.escalation, higher(option.approval, _owed_agreement(draft.record))
+    deadlines = [at for at in (draft.record.document_by, resolved.document_by) if at is not None]
+    document_by = min(deadlines, default=None)
     in_advance = {"granted_by": POLICY, "at": draft.at} if required.rank else {}
     approval = Approval(required=required).model_copy(update=in_advance)
     draft.set(selected_option_id=option.option_id, approval=approval)
-    draft.record_fields.update(alarmed=True, document_by=resolved.document_by)
+    draft.record_fields.update(alarmed=True, document_by=document_by)
     draft.tell(
         "emergency_action",
         f"Policy starts this at once: {option.title}.",
         option_id=option.option_id,
         rule=escalation.rule if escalation else None,
     )
-    if resolved.document_by is not None:
+    if document_by is not None:
         whose = f" and agreed to by the {required}" if required.rank else ""
         draft.tell(
             "documentation_due",
-            f"What was done is to be documented{whose} by {resolved.document_by:%Y-%m-%d %H:%M} UTC.",
-            due_at=rfc3339(resolved.document_by),
+            f"What was done is to be documented{whose} by {document_by:%Y-%m-%d %H:%M} UTC.",
+            due_at=rfc3339(document_by),
             approval=str(required),
         )
 
 
+def _owed_agreement(record: RequestRecord) -> ApprovalTier:
+    approval = record.request.approval
+    owed = record.document_by is not None and approval is not None and approval.granted_by == POLICY
+    return approval.required if owed and approval is not None else ApprovalTier.NONE
+
+
 def _carry_out(draft: Draft, option: ResolutionOption, resolved: Resolved) -> None:
-    """Select in the resident's place, as the resident would."""
+    """Select in the resident's place, as the resident would; not beside orders, with which nobody judged its cost."""
+    if draft.record.ordered_usd > 0:
+        draft.tell("selection_left", "Other work was ordered already; policy leaves the selection open.", internal=True)
+        return
     line = next((gate for gate in resolved.trace.gates if gate.startswith(AUTONOMY)), None)
     draft.actor = POLICY
     choose(draft, option, line)
@@ -224,6 +239,7 @@ def start_emergency_action(
     draft.record_fields["emergency_raised_at"] = None
     if resolved.act_now is None:
         return _without_action(draft, resolved, "Policy names no action of its own for it; staff decide.")
+    set_selection_aside(draft)
     _keep_decision(draft, resolved)
     option = require_option(record, resolved.options, resolved.act_now)
     draft.record_fields["selected_by"] = POLICY

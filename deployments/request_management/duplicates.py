@@ -135,15 +135,17 @@ class Duplicates:
         text, actor = record.request.message_text, principal.sub
 
         def repeated(current: RequestRecord) -> Change | None:
+            _require_attachable(principal, record, current)
             return following.attached_text(current, record.request.request_id, text, actor, now)
 
         # Tried before anything is written: an illegal end must not leave words on the other request.
         following.attach(record, earlier.request.request_id, actor, now)
         await change_record(self._store, earlier.request.request_id, repeated)
+        present = await self._visible(principal, earlier_id)
 
         def ended(current: RequestRecord) -> Change | None:
-            _require_attachable(principal, current, earlier)
-            return following.attach(current, earlier.request.request_id, actor, now)
+            _require_attachable(principal, current, present)
+            return following.attach(current, present.request.request_id, actor, now)
 
         attached = await change_record(self._store, record.request.request_id, ended)
         if attached.outbox:

@@ -122,7 +122,7 @@ class Erasures:
         for request_id in begun.request_ids:
             kept.update(await self._erase_request(request_id, scope))
         await self._erase_files(begun)
-        async for found in self._incidents.about(begun.buildings, begun.resident_id, ()):
+        async for found in self._incidents.about(begun.buildings, begun.resident_id, begun.request_ids):
             await self._store.forget_answers({found.incident_id})
             await self._incidents.forget(found.incident_id, begun.resident_id)
         await self._store.forget_answers(kept)

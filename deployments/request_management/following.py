@@ -1,6 +1,6 @@
 """How a request follows its incident: joins it, leaves it, ends with its lead. Pure functions; None for no change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from core.labels import Status
@@ -50,15 +50,33 @@ def leave(record: RequestRecord, incident_id: str, actor: str, now: datetime) ->
     return draft.done()
 
 
-def lead(
-    record: RequestRecord, subscribers: Sequence[ResidentId], again_at: datetime | None, now: datetime
-) -> Change | None:
-    """The lead knows whom to tell; `again_at` says when the rest is to be looked at again, None for done."""
-    if record.subscribers == tuple(subscribers) and record.pending.get(NextAction.INCIDENT) == again_at:
+def lead(record: RequestRecord, subscribers: Sequence[ResidentId], now: datetime) -> Change | None:
+    """The lead knows whom to tell."""
+    if record.subscribers == tuple(subscribers):
         return None
     draft = Draft(record, now, SYSTEM)
     draft.record_fields["subscribers"] = tuple(subscribers)
-    draft.schedule(NextAction.INCIDENT, again_at)
+    return draft.done()
+
+
+def look_again(record: RequestRecord, at: datetime, now: datetime) -> Change | None:
+    """From then on the incident is looked at again, whatever becomes of whoever is at it."""
+    if record.pending.get(NextAction.INCIDENT) == at:
+        return None
+    draft = Draft(record, now, SYSTEM)
+    draft.schedule(NextAction.INCIDENT, at)
+    return draft.done()
+
+
+def looked(
+    record: RequestRecord, timers: Collection[datetime | None], before: datetime | None, now: datetime
+) -> Change | None:
+    """What was to be looked at is done: `before` is the timer again; one set by others meanwhile stands."""
+    present = record.pending.get(NextAction.INCIDENT)
+    if present not in timers or present == before:
+        return None
+    draft = Draft(record, now, SYSTEM)
+    draft.schedule(NextAction.INCIDENT, before)
     return draft.done()
 
 

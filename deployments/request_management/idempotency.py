@@ -9,20 +9,28 @@ from datetime import datetime
 from core.errors import Invalid
 from core.identity import Principal
 from core.ports.store import RequestStore, StoredAnswer
+from core.record import MadeCall, RequestRecord
 
 LEASE_S = 60.0
 """Longer than the longest call, so that a key is free again soon after a crash and never during the call."""
 TTL_S = 24 * 3600.0
 MAX_KEY_CHARACTERS = 255
 CALL_CHARACTERS = 24
-"""Of a key's hash, enough to tell the calls that change one request apart."""
+"""Of a call's hash, enough to tell the calls that change one request apart."""
 
-_call: ContextVar[str | None] = ContextVar("idempotent_call", default=None)
+_call: ContextVar[MadeCall | None] = ContextVar("idempotent_call", default=None)
 
 
-def current_call() -> str | None:
-    """What tells the call that this task works for from all others; None for one without an idempotency key."""
+def current_call() -> MadeCall | None:
+    """The call that this task works for; None for one without an idempotency key."""
     return _call.get()
+
+
+def was_made(call: MadeCall | None, record: RequestRecord) -> bool:
+    """Whether this very call has changed the record; one that is older than its key's life is another call."""
+    if call is None:
+        return False
+    return any(made.token == call.token and (call.at - made.at).total_seconds() < TTL_S for made in record.calls)
 
 
 @dataclass(frozen=True)
@@ -57,17 +65,18 @@ class Idempotency:
         if not 1 <= len(key) <= MAX_KEY_CHARACTERS or not key.isprintable():
             raise Invalid(f"An Idempotency-Key has 1 to {MAX_KEY_CHARACTERS} printable characters.")
         scoped = hashlib.sha256(f"{principal.role}\0{principal.sub}\0{key}".encode()).hexdigest()
+        fingerprint, now = hashlib.sha256(call).hexdigest(), self._clock()
         claim = await self._store.claim_key(
             scoped,
-            fingerprint=hashlib.sha256(call).hexdigest(),
+            fingerprint=fingerprint,
             resource_id=resource_id,
-            now=self._clock(),
+            now=now,
             lease_s=LEASE_S,
             ttl_s=TTL_S,
         )
         if claim.answer is not None:
             return Replay(claim.answer, replayed=True)
-        token = _call.set(scoped[:CALL_CHARACTERS])
+        token = _call.set(_made_call(scoped, fingerprint, now))
         try:
             answer = await work(claim.resource_id)
         except Exception:
@@ -77,3 +86,8 @@ class Idempotency:
             _call.reset(token)
         await self._store.finish_key(scoped, answer)
         return Replay(answer, replayed=False)
+
+
+def _made_call(scoped_key: str, fingerprint: str, at: datetime) -> MadeCall:
+    token = hashlib.sha256(f"{scoped_key}\0{fingerprint}".encode()).hexdigest()
+    return MadeCall(token=token[:CALL_CHARACTERS], at=at)

@@ -1,13 +1,15 @@
 """Incidents: proposes them after each decision, and brings their requests in step with what staff decided.
 
 The stored incident says what is intended, and each step towards it may be repeated: whoever comes next, staff's
-repeated call or the lead's timer, finishes what was left.
+repeated call or the lead's timer, finishes what was left. The timer is set before the intention is written, and taken
+off by whoever set it after all is in step.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.correlation import detached_context, set_correlation
@@ -18,7 +20,7 @@ from core.labels import Intent
 from core.ports.documents import Document, DocumentStore
 from core.ports.page import Page
 from core.ports.store import RequestStore
-from core.record import RequestRecord
+from core.record import NextAction, RequestRecord
 from core.request import BuildingId, RequestId, ResidentId
 from core.status import ENDED, UNJUDGED
 from deployments.request_management import access, following, incident
@@ -41,6 +43,16 @@ LOOK_AGAIN = timedelta(seconds=60)
 """After this, what an interrupted step left is finished."""
 Step = Callable[[Incident], Incident]
 SHOWN_TO_RESIDENTS = frozenset({IncidentStatus.ACCEPTED, IncidentStatus.ENDED})
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """A timer on a lead, which finishes what was begun where nobody takes it off."""
+
+    lead: RequestId
+    at: datetime
+    before: datetime | None
+    """The timer that stood there."""
 
 
 class Incidents:
@@ -214,13 +226,20 @@ class Incidents:
 
     async def follow(self, record: RequestRecord) -> None:
         """The timer `NextAction.INCIDENT` of a request is due: its incident may have to be brought in step."""
-        request, incident_id = record.request, record.request.incident_id
-        document = None if incident_id is None else await self._documents.get(KIND, incident_id)
-        if incident_id is not None and document is not None and _read(document).lead == request.request_id:
-            heirs = await self._heirs(_read(document))
+        request = record.request
+        # A lead that an acceptance has not reached yet does not name its incident.
+        incident_id = request.incident_id or incident.incident_id_of(request.request_id)
+        document = await self._documents.get(KIND, incident_id)
+        found = None if document is None else _read(document)
+        if found is not None and found.lead == request.request_id:
+            heirs = await self._heirs(found)
             await self._act(incident_id, lambda now: incident.after_lead(now, request.status, heirs, self._clock()))
-            return
-        await self._write(request.request_id, lambda now: following.lead(now, now.subscribers, None, self._clock()))
+        elif found is not None and not found.settled:
+            await self._act(incident_id, _as_it_is)
+        fired = {record.pending.get(NextAction.INCIDENT)}
+        if record.next_action is NextAction.INCIDENT:
+            fired.add(record.next_action_at)
+        await self._write(request.request_id, lambda now: following.looked(now, fired, None, self._clock()))
 
     async def about(
         self, buildings: Iterable[str], resident_id: str, request_ids: Collection[str]
@@ -238,30 +257,60 @@ class Incidents:
 
     async def forget(self, incident_id: str, resident_id: str) -> None:
         """Take the resident off it for good, without a word to anybody."""
+        # The lead first: an interrupted erasure finds the incident again by what the incident itself holds. And once
+        # more after it, as the lead is told anew of whoever stands there.
+        await self._forget_subscriber((await self._find(incident_id)).lead, resident_id)
         found = await self._change(incident_id, lambda now: incident.forget(now, resident_id))
-        lead = await self._store.get(found.lead)
+        await self._forget_subscriber(found.lead, resident_id)
+
+    async def _forget_subscriber(self, lead_id: RequestId, resident_id: str) -> None:
+        lead = await self._store.get(lead_id)
         if lead is not None and resident_id in lead.subscribers:
             await change_record(
-                self._store, found.lead, lambda current: forget_subscriber(current, resident_id, self._clock())
+                self._store, lead_id, lambda current: forget_subscriber(current, resident_id, self._clock())
             )
 
     async def _act(self, incident_id: str, step: Step) -> Incident:
         """Write what is intended, then bring the requests in step until nobody has changed it meanwhile."""
+        watches: list[_Watch] = []
         for _ in range(CONFLICT_RETRIES):
-            present = await self._change(incident_id, step)
+            present = await self._change(incident_id, step, watches)
             if present.status is IncidentStatus.PROPOSED:
                 return present
-            await self._bring_in_step(present)
+            await self._bring_in_step(present, watches)
             try:
-                return await self._mark_settled(present)
+                settled = await self._mark_settled(present)
             except VersionConflict:
                 step = _as_it_is
+                continue
+            if settled.status is IncidentStatus.DISMISSED:
+                # Last, since it is its timer that sees to the others.
+                await self._take_out(settled, settled.lead)
+            for watch in reversed(watches):
+                await self._unwatch(watch)
+            return settled
         raise Unavailable("The incident is being changed by many at once; please try again.")
 
-    async def _bring_in_step(self, present: Incident) -> None:
+    async def _watch(self, lead: RequestId) -> _Watch:
+        now, before = self._clock(), list[datetime | None]()
+
+        def step(current: RequestRecord) -> Change | None:
+            before.append(current.pending.get(NextAction.INCIDENT))
+            return following.look_again(current, now + LOOK_AGAIN, now)
+
+        await self._write(lead, step)
+        return _Watch(lead, now + LOOK_AGAIN, before[-1])
+
+    async def _unwatch(self, watch: _Watch) -> None:
+        await self._write(
+            watch.lead, lambda current: following.looked(current, (watch.at,), watch.before, self._clock())
+        )
+
+    async def _bring_in_step(self, present: Incident, watches: list[_Watch]) -> None:
         if present.status is IncidentStatus.DISMISSED:
             for request_id in (*present.members, *present.left):
-                await self._take_out(present, request_id)
+                if request_id != present.lead:
+                    await self._take_out(present, request_id)
             return
         now, by = self._clock(), present.decided_by or SYSTEM
         residents = [*present.subscribers]
@@ -270,10 +319,8 @@ class Incidents:
             record = await self._join(present, request_id, by)
             residents.append(record.request.resident_id)
             if request_id == present.lead:
-                again = now + LOOK_AGAIN
-                await self._write(
-                    request_id, lambda current, again=again: following.lead(current, current.subscribers, again, now)
-                )
+                if request_id not in {watch.lead for watch in watches}:
+                    watches.append(await self._watch(request_id))
             elif present.status is IncidentStatus.ENDED:
                 await self._write(
                     request_id,
@@ -287,7 +334,7 @@ class Incidents:
         def lead(current: RequestRecord) -> Change | None:
             kept = {*present.unsubscribed, current.request.resident_id}
             told = tuple(sorted(one for one in {*residents} if one not in kept and not is_pseudonym(one)))
-            return following.lead(current, told, None, now)
+            return following.lead(current, told, now)
 
         await self._write(present.lead, lead)
 
@@ -337,8 +384,11 @@ class Incidents:
             return False
         return True
 
-    async def _change(self, incident_id: str, step: Step) -> Incident:
-        """Read, change and write conditionally, again where another write came between. Raises `NotFound`."""
+    async def _change(self, incident_id: str, step: Step, watches: list[_Watch] | None = None) -> Incident:
+        """Read, change and write conditionally, again where another write came between. Raises `NotFound`.
+
+        What has to be brought in step is watched before it is written; `watches` takes the timers that are set.
+        """
         for _ in range(CONFLICT_RETRIES):
             document = await self._documents.get(KIND, incident_id)
             if document is None:
@@ -347,6 +397,8 @@ class Incidents:
             after = step(before)
             if after == before:
                 return before
+            if watches is not None and not after.settled and after.status is not IncidentStatus.PROPOSED:
+                watches.append(await self._watch(before.lead))
             try:
                 await self._documents.put(_document(after, document.version + 1))
             except VersionConflict:

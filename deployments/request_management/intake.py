@@ -1,12 +1,13 @@
 """Takes a submission: checks who sends it for whom, stores it durably, and starts its pipeline."""
 
 import asyncio
+import logging
 import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from core.errors import Forbidden, Invalid
+from core.errors import AppError, Forbidden, Invalid
 from core.identity import Principal
 from core.labels import Status
 from core.ports.store import RequestStore
@@ -17,6 +18,8 @@ from deployments.request_management import access, lifecycle
 from deployments.request_management.attachments import Attachments
 from deployments.request_management.pipeline import Pipeline, is_waiting
 from deployments.request_management.schemas import Submission
+
+log = logging.getLogger(__name__)
 
 
 def new_request_id(now: datetime) -> RequestId:
@@ -63,6 +66,7 @@ class Intake:
         record = change.record.model_copy(update=lease)
         if not await self._store.create(record, change.events):
             record = await self._store.get(request_id) or record
+        await self._confirm_attachments(record)
         if not is_waiting(record):
             return record
         run = self._pipeline.start(record)
@@ -75,6 +79,13 @@ class Intake:
         request = opening.request
         held = await self._attachments.claim(request.attachments, request.request_id, request.resident_id)
         return opening.model_copy(update={"request": request.model_copy(update={"attachments": held})})
+
+    async def _confirm_attachments(self, record: RequestRecord) -> None:
+        try:
+            await self._attachments.confirm(record.request.attachments)
+        except AppError as error:
+            # The request is stored with them; pruning finds that out, too.
+            log.warning("the attachments of %s stay noted as loose: %s", record.request.request_id, error.code)
 
 
 def _opening(

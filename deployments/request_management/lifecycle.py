@@ -9,12 +9,13 @@ from datetime import datetime
 from core.errors import Forbidden, UnknownOption, WrongState
 from core.labels import ApprovalTier, ExecutionStatus, Status
 from core.messages import ExecutionCommand
-from core.record import RequestRecord
-from core.request import Approval, ExecutionSummary, Feedback, ResolutionOption
+from core.record import NextAction, RequestRecord
+from core.request import Approval, Classification, ExecutionSummary, Feedback, ResolutionOption
 from core.status import ENDED, RECALLABLE, UNJUDGED
 from deployments.request_management.change import Change, Draft, quoted, require_status
 from deployments.request_management.commands import (
     POLICY,
+    emergency_alert,
     job_count,
     option_command,
     recall_notice,
@@ -22,6 +23,7 @@ from deployments.request_management.commands import (
     review_alert,
 )
 from deployments.request_management.ending import end_work
+from deployments.request_management.orders import set_selection_aside
 
 
 def open_record(record: RequestRecord, actor: str, now: datetime) -> Change:
@@ -36,33 +38,59 @@ def open_record(record: RequestRecord, actor: str, now: datetime) -> Change:
 
 
 def select_option(
-    record: RequestRecord, option_id: str, actor: str, now: datetime, reason: str | None = None
+    record: RequestRecord,
+    option_id: str,
+    actor: str,
+    now: datetime,
+    reason: str | None = None,
+    *,
+    required: ApprovalTier = ApprovalTier.NONE,
 ) -> Change:
-    """Choose an option; it is approved at once, or waits for whoever must agree. `reason` says why policy chose it."""
+    """Choose an option; it is approved at once, or waits for whoever must agree. `reason` says why policy chose it.
+
+    `required` is the tier that its cost needs together with what was ordered beside it.
+    """
     require_status(record, Status.AWAITING_SELECTION)
     draft = Draft(record, now, actor)
     option = require_option(record, record.request.options, option_id)
-    choose(draft, option, reason)
+    choose(draft, option, reason, required)
     return draft.done()
 
 
-def choose(draft: Draft, option: ResolutionOption, reason: str | None = None) -> None:
+def choose(
+    draft: Draft, option: ResolutionOption, reason: str | None = None, required: ApprovalTier = ApprovalTier.NONE
+) -> None:
     """Select an option for the draft's actor."""
-    draft.set(selected_option_id=option.option_id, approval=Approval(required=option.approval))
+    needed = higher(option.approval, required)
+    draft.set(selected_option_id=option.option_id, approval=Approval(required=needed))
     draft.record_fields["selected_by"] = draft.actor
     why = f" {reason}" if reason else ""
     draft.tell("option_selected", f"Chosen: {option.title}.{why}", option_id=option.option_id)
-    if option.approval is ApprovalTier.NONE:
+    if needed is ApprovalTier.NONE:
         _approve(draft, option, "No approval is needed at this cost.")
     else:
         draft.set(needs_attention=True)
-        draft.move(Status.AWAITING_APPROVAL, f"The {option.approval} has to agree to the cost.")
+        draft.move(Status.AWAITING_APPROVAL, f"The {needed} has to agree to the cost.")
 
 
-def approve(record: RequestRecord, actor: str, authority: ApprovalTier, comment: str | None, now: datetime) -> Change:
+def higher(first: ApprovalTier, second: ApprovalTier) -> ApprovalTier:
+    """The one of two tiers that may agree to more."""
+    return first if first.rank >= second.rank else second
+
+
+def approve(
+    record: RequestRecord,
+    actor: str,
+    authority: ApprovalTier,
+    comment: str | None,
+    now: datetime,
+    *,
+    required: ApprovalTier = ApprovalTier.NONE,
+) -> Change:
     """Agree to the selected option's cost; `authority` is the highest tier that the actor may stand for.
 
-    What an emergency started at once is agreed to afterwards, and its status stays as it is.
+    `required` is the tier that the cost needs together with what was ordered beside it. What an emergency started at
+    once is agreed to afterwards, and its status stays as it is.
     """
     approval, option = record.request.approval, _selected(record)
     afterwards = approval is not None and approval.granted_by == POLICY
@@ -70,10 +98,11 @@ def approve(record: RequestRecord, actor: str, authority: ApprovalTier, comment:
         require_status(record, Status.AWAITING_APPROVAL)
     if approval is None or option is None:
         raise WrongState("No option is selected.")
-    if approval.required.rank > authority.rank:
-        raise ApprovalLimitExceeded(f"This cost needs the {approval.required}; your limit is the {authority} tier.")
+    needed = higher(approval.required, required)
+    if needed.rank > authority.rank:
+        raise ApprovalLimitExceeded(f"This cost needs the {needed}; your limit is the {authority} tier.")
     draft = Draft(record, now, actor)
-    granted = approval.model_copy(update={"granted_by": actor, "at": now})
+    granted = approval.model_copy(update={"required": needed, "granted_by": actor, "at": now})
     if afterwards:
         draft.set(approval=granted)
         draft.record_fields["document_by"] = None
@@ -131,10 +160,41 @@ def reopen(record: RequestRecord, actor: str, comment: str | None, now: datetime
 
 
 def begin_again(draft: Draft, message: str) -> None:
-    """Reopen the request of a draft."""
+    """Reopen the request of a draft; an emergency's alarm is raised anew."""
+    labels = _labels(draft)
+    # What nothing could label was one where a safety rule had raised the alarm.
+    emergency = draft.record.alarmed if labels is None else labels.emergency
     draft.move(Status.REOPENED, message)
     draft.set(needs_attention=True, reopened=draft.record.request.reopened + 1)
     draft.send((reopening_notice(draft.record),))
+    draft.record_fields["alarmed"] = False
+    if emergency:
+        raise_emergency(draft, f"It is an emergency, and {draft.actor} says that it is not over.")
+
+
+def raise_emergency(draft: Draft, reason: str | None = None) -> None:
+    """A person has seen that it is an emergency, which waits for nobody; once in a change.
+
+    The person on call and the resident are told in this very change; policy's action follows as soon as policy is
+    asked.
+    """
+    if draft.record_fields.get("emergency_raised_at") is not None:
+        return
+    draft.schedule(NextAction.REVISE, draft.at)
+    draft.set(needs_attention=True)
+    if draft.status is Status.AWAITING_APPROVAL:
+        set_selection_aside(draft)
+        draft.move(Status.AWAITING_SELECTION, "It is an emergency after all and waits for no agreement.")
+    if draft.status is Status.AWAITING_SELECTION:
+        draft.move(Status.ESCALATED, "It is an emergency after all and waits for no selection.")
+    draft.record_fields.update(alarmed=True, emergency_raised_at=draft.at)
+    labels = _labels(draft)
+    advice = labels.safety_advice if labels is not None else None
+    draft.send((emergency_alert(draft.record, draft.actor, advice, reason),))
+
+
+def _labels(draft: Draft) -> Classification | None:
+    return draft.fields.get("classification", draft.record.request.classification)
 
 
 def cancel(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:

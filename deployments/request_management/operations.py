@@ -14,20 +14,16 @@ from core.ports.execution import DeliveredNotification
 from core.ports.page import Page
 from core.ports.store import RequestStore
 from core.record import RequestRecord
-from core.request import ExecutionId, ExecutionSummary, Request, RequestId
+from core.request import ExecutionId, ExecutionSummary, Request, RequestId, ResidentId
 from deployments.request_management import access, news
 from deployments.request_management.change import Change
-from deployments.request_management.circumstances import spent_this_month
+from deployments.request_management.commitments import Commitments, CommitmentsMoved
 from deployments.request_management.dispatch import CONFLICT_RETRIES, Dispatcher, change_record
 from deployments.request_management.intake import named_home
 from deployments.request_management.lifecycle import ApprovalLimitExceeded
 from deployments.request_management.orders import check_order, committed_usd, place_order
 from deployments.request_management.peers import DecisionSimulation, ExecutionDesk
 from deployments.request_management.schemas import ExecutionOrder, JobCompletion, NotificationOrder
-
-
-class _CommitmentsMoved(Exception):
-    """What may be spent on the request is no longer what the order was judged by."""
 
 
 class Operations:
@@ -48,7 +44,7 @@ class Operations:
         self._execution = execution
         self._dispatcher = dispatcher
         self._clock = clock
-        self._zone = zone
+        self._commitments = Commitments(store, decision, zone)
 
     async def execute(
         self, principal: Principal, order: ExecutionOrder, execution_id: str, correlation_id: str
@@ -69,7 +65,7 @@ class Operations:
                     await self._require_authority(principal, request, checked.urgency, committed + checked.cost_usd)
             try:
                 return await self._place(principal, order, execution_id, correlation_id, committed)
-            except _CommitmentsMoved:
+            except CommitmentsMoved:
                 continue
         raise Unavailable("The request is being changed by many at once; please try again.")
 
@@ -80,7 +76,7 @@ class Operations:
 
         def step(current: RequestRecord) -> Change | None:
             if execution_id not in current.orders and committed_usd(current) != committed:
-                raise _CommitmentsMoved
+                raise CommitmentsMoved
             return place_order(current, order, execution_id, principal.sub, correlation_id, now)
 
         record = await change_record(self._store, RequestId(order.request_id), step)
@@ -91,10 +87,9 @@ class Operations:
     async def notify(
         self, principal: Principal, order: NotificationOrder, execution_id: str, correlation_id: str
     ) -> Execution:
-        """Queue a message to a resident or a staff role."""
+        """Queue a message to a resident or a staff role. Raises `NotFound` for a resident of other buildings."""
         access.require_role(principal, access.ANALYSTS)
-        home = named_home(order.resident_id) if order.resident_id else None
-        if home is not None and not principal.covers(home[0]):
+        if order.resident_id is not None and not await self._covers_resident(principal, order.resident_id):
             raise NotFound("There is no such resident.")
         subject, body = _text(order)
         kind, recipient = (
@@ -175,13 +170,14 @@ class Operations:
         access.require_role(principal, access.SUBMITTERS)
         whose = principal.sub if principal.is_resident else recipient
         page = await self._execution.notifications(recipient=whose, limit=limit, cursor=cursor)
-        return Page(tuple(sent for sent in page.items if _may_see(principal, sent.notification)), page.next_cursor)
+        shown = [sent for sent in page.items if await self._may_see(principal, sent.notification)]
+        return Page(tuple(shown), page.next_cursor)
 
     async def acknowledge(self, principal: Principal, notification_id: str) -> DeliveredNotification:
         """Take an alert of one's buildings. Raises `WrongState` for a message that is no alert."""
         access.require_role(principal, access.STAFF)
         sent = await self._execution.notification(notification_id)
-        if sent is None or not _may_see(principal, sent.notification):
+        if sent is None or not await self._may_see(principal, sent.notification):
             raise NotFound("There is no such notification.")
         if sent.notification.recipient_kind != "on_call":
             raise WrongState("Only an alert to the person on call can be taken.")
@@ -201,6 +197,31 @@ class Operations:
             # An alert outlives a request that was erased.
             return
 
+    async def _may_see(self, principal: Principal, sent: Notification) -> bool:
+        """Residents see what was sent to them; staff what concerns their buildings, or is to a role and no request."""
+        if principal.is_resident:
+            return sent.recipient_kind == "resident" and sent.recipient == principal.sub
+        if principal.buildings is None:
+            return True
+        if sent.recipient_kind == "on_call":
+            return principal.covers(sent.recipient)
+        if sent.recipient_kind == "resident" and (home := named_home(sent.recipient)) is not None:
+            return principal.covers(home[0])
+        if sent.request_id is not None:
+            record = await self._store.get(sent.request_id)
+            return record is not None and principal.covers(record.request.building_id)
+        return sent.recipient_kind == "staff_role" or await self._covers_resident(principal, sent.recipient)
+
+    async def _covers_resident(self, principal: Principal, resident_id: str) -> bool:
+        """Whether the caller's buildings are the resident's: as the id says, or else as their newest request does."""
+        if principal.buildings is None:
+            return True
+        home = named_home(resident_id)
+        if home is not None:
+            return principal.covers(home[0])
+        newest = await self._store.list_by_resident(ResidentId(resident_id), limit=1, cursor=None)
+        return any(principal.covers(request.building_id) for request in newest.items)
+
     def _covered(self, principal: Principal, record: RequestRecord | None) -> tuple[RequestRecord, Request]:
         if record is None or not principal.covers(record.request.building_id):
             raise NotFound("There is no such request.")
@@ -209,11 +230,8 @@ class Operations:
     async def _require_authority(
         self, principal: Principal, request: Request, urgency: Urgency, cost_usd: float
     ) -> None:
-        building, labels = request.building_id, request.classification
-        spent = await spent_this_month(self._store, building, self._zone, self._clock())
-        category = labels.category if labels else None
-        required = await self._decision.required_tier(urgency, cost_usd, building, category, spent)
-        of_role = await self._decision.authority(principal.role, building)
+        required = await self._commitments.required_tier(request, urgency, cost_usd, self._clock())
+        of_role = await self._decision.authority(principal.role, request.building_id)
         limit = access.authority(principal, of_role)
         if required.rank > limit.rank:
             raise ApprovalLimitExceeded(f"This cost needs the {required}; your limit is the {limit} tier.")
@@ -222,21 +240,6 @@ class Operations:
 def new_execution_id(now: datetime) -> str:
     """An id for a command that no decision caused."""
     return f"EXE_{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}_{secrets.token_hex(4)}"
-
-
-def _may_see(principal: Principal, notification: Notification) -> bool:
-    """Residents see what was sent to them; staff what concerns their buildings, or all staff."""
-    if principal.is_resident:
-        return notification.recipient_kind == "resident" and notification.recipient == principal.sub
-    building = _building(notification)
-    return building is None or principal.covers(building)
-
-
-def _building(notification: Notification) -> str | None:
-    if notification.recipient_kind == "on_call":
-        return notification.recipient
-    home = named_home(notification.recipient) if notification.recipient_kind == "resident" else None
-    return home[0] if home else None
 
 
 def _text(order: NotificationOrder) -> tuple[str, str]:

@@ -54,6 +54,22 @@ def committed_usd(record: RequestRecord) -> float:
     return record.ordered_usd + (option.estimated_cost_usd.p90 if option is not None else 0.0)
 
 
+def at_work(execution: ExecutionSummary | None) -> bool:
+    """Whether the selected option is still being carried out."""
+    if execution is None or execution.status is ExecutionStatus.DEAD_LETTERED:
+        return False
+    return execution.status is not ExecutionStatus.SUCCEEDED or execution.jobs_done < execution.jobs
+
+
+def set_selection_aside(draft: Draft) -> None:
+    """Deselect; the money of an option whose command was given to Execution stays counted."""
+    record = draft.record
+    if record.request.execution is not None:
+        draft.record_fields["ordered_usd"] = committed_usd(record)
+    draft.set(selected_option_id=None, approval=None, execution=None)
+    draft.record_fields["selected_by"] = None
+
+
 def place_order(
     record: RequestRecord, order: ExecutionOrder, execution_id: str, by: str, correlation_id: str, now: datetime
 ) -> Change | None:

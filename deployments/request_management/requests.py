@@ -3,18 +3,22 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from core.correlation import detached_context
-from core.errors import NotFound, StaleVersion, WrongState
+from core.errors import NotFound, StaleVersion, Unavailable, WrongState
 from core.identity import Principal
+from core.labels import ApprovalTier
 from core.ports.page import Page
 from core.ports.store import RequestFilter, RequestStore
 from core.record import NextAction, RequestRecord
 from core.request import Citation, Event, Request, RequestId, ResidentId
 from deployments.request_management import access, corrections, lifecycle
 from deployments.request_management.change import Change, made_by
-from deployments.request_management.dispatch import Dispatcher, change_record
-from deployments.request_management.idempotency import current_call
+from deployments.request_management.commitments import Commitments, CommitmentsMoved
+from deployments.request_management.dispatch import CONFLICT_RETRIES, Dispatcher, change_record
+from deployments.request_management.idempotency import current_call, was_made
+from deployments.request_management.orders import committed_usd, judged_urgency
 from deployments.request_management.peers import DecisionSimulation
 from deployments.request_management.revision import Revision
 from deployments.request_management.schemas import (
@@ -28,6 +32,7 @@ from deployments.request_management.schemas import (
 REVISION_WAIT_S = 2.0
 
 Step = Callable[[RequestRecord, datetime], Change]
+SpendingStep = Callable[[RequestRecord, ApprovalTier, datetime], Change]
 
 
 class NotDecided(WrongState):
@@ -46,11 +51,14 @@ class Requests:
         dispatcher: Dispatcher,
         revision: Revision,
         clock: Callable[[], datetime],
+        zone: ZoneInfo,
     ) -> None:
+        """`zone` is the buildings', in which a month's budget begins."""
         self._store = store
         self._decision = decision
         self._dispatcher = dispatcher
         self._revision = revision
+        self._commitments = Commitments(store, decision, zone)
         self._revising: set[asyncio.Task[RequestRecord]] = set()
         self._clock = clock
 
@@ -81,6 +89,14 @@ class Requests:
         request = await self.get(principal, request_id)
         events = await self._store.events(request.request_id, after=after)
         return tuple(event for event in events if not (event.internal and principal.is_resident))
+
+    async def newest_event(self, request_id: str, after: int) -> int:
+        """The sequence number of the last event, or `after` where none follows it; one read of few rows.
+
+        It shows nothing of the request, so that it asks for no access.
+        """
+        events = await self._store.events(RequestId(request_id), after=after)
+        return events[-1].sequence if events else after
 
     async def decision(self, principal: Principal, request_id: str) -> ShortDecision | FullDecision:
         """Why it was decided so: in short for the resident, in full for staff. Raises `NotDecided`."""
@@ -132,16 +148,24 @@ class Requests:
     async def select_option(self, principal: Principal, request_id: str, option_id: str) -> Request:
         """Choose an option."""
         access.require_visible(principal, await self._find(request_id))
-        return await self._change(
-            request_id, lambda record, now: lifecycle.select_option(record, option_id, principal.sub, now)
+        return await self._spend(
+            request_id,
+            option_id,
+            lambda record, required, now: lifecycle.select_option(
+                record, option_id, principal.sub, now, required=required
+            ),
         )
 
     async def approve(self, principal: Principal, request_id: str, comment: str | None) -> Request:
         """Agree to a cost, within one's limit. Raises `ApprovalLimitExceeded`."""
         request = access.require_staff_of(principal, await self._find(request_id))
         limit = access.authority(principal, await self._decision.authority(principal.role, request.building_id))
-        return await self._change(
-            request_id, lambda record, now: lifecycle.approve(record, principal.sub, limit, comment, now)
+        return await self._spend(
+            request_id,
+            None,
+            lambda record, required, now: lifecycle.approve(
+                record, principal.sub, limit, comment, now, required=required
+            ),
         )
 
     async def reject(self, principal: Principal, request_id: str, comment: str | None) -> Request:
@@ -170,7 +194,11 @@ class Requests:
 
     async def reopen(self, principal: Principal, request_id: str, comment: str | None) -> Request:
         """Say that it is not done."""
-        return await self._by_either(principal, request_id, comment, lifecycle.reopen)
+        access.require_visible(principal, await self._find(request_id))
+        changed = await self._changed(
+            request_id, lambda record, now: lifecycle.reopen(record, principal.sub, comment, now)
+        )
+        return await self._revised(changed)
 
     async def cancel(self, principal: Principal, request_id: str, comment: str | None) -> Request:
         """Withdraw it."""
@@ -199,6 +227,40 @@ class Requests:
         access.require_visible(principal, await self._find(request_id))
         return await self._change(request_id, lambda record, now: step(record, principal.sub, comment, now))
 
+    async def _spend(self, request_id: str, option_id: str | None, step: SpendingStep) -> Request:
+        """A step by which this option, or the selected one, may spend money beside all that was ordered."""
+        for _ in range(CONFLICT_RETRIES):
+            record = await self._store.get(RequestId(request_id))
+            if record is None:
+                raise NotFound("There is no such request.")
+            judged = _commitment(record)
+            required = await self._required_tier(record, option_id)
+
+            def judged_step(
+                current: RequestRecord,
+                now: datetime,
+                judged: tuple[float, str | None] = judged,
+                required: ApprovalTier = required,
+            ) -> Change:
+                if _commitment(current) != judged:
+                    raise CommitmentsMoved
+                return step(current, required, now)
+
+            try:
+                return await self._change(request_id, judged_step)
+            except CommitmentsMoved:
+                continue
+        raise Unavailable("The request is being changed by many at once; please try again.")
+
+    async def _required_tier(self, record: RequestRecord, option_id: str | None) -> ApprovalTier:
+        """Of the option's cost together with all that was ordered; the option's own tier is asked for besides."""
+        request = record.request
+        option = request.option(option_id or request.selected_option_id or "")
+        if option is None or record.ordered_usd <= 0:
+            return ApprovalTier.NONE
+        cost_usd = record.ordered_usd + option.estimated_cost_usd.p90
+        return await self._commitments.required_tier(request, judged_urgency(record), cost_usd, self._clock())
+
     async def _find(self, request_id: str) -> Request | None:
         record = await self._store.get(RequestId(request_id))
         return record.request if record else None
@@ -211,12 +273,16 @@ class Requests:
 
         def once(current: RequestRecord) -> Change | None:
             # The process that made the change may have died before the answer was kept for the key.
-            return None if call in current.calls else made_by(call, step(current, now))
+            return None if was_made(call, current) else made_by(call, step(current, now))
 
         record = await change_record(self._store, RequestId(request_id), once)
         if record.outbox:
             self._dispatcher.start(record)
         return record
+
+
+def _commitment(record: RequestRecord) -> tuple[float, str | None]:
+    return committed_usd(record), record.request.selected_option_id
 
 
 def _short_decision(request: Request) -> ShortDecision:

@@ -10,6 +10,7 @@ from core.errors import AppError
 from core.messages import ServiceHealth
 from core.ports.record_keeping import RecordKeeping
 from core.record import NextAction
+from core.request import RequestId
 from core.settings import Settings
 from deployments.request_management.analysis import Analysis
 from deployments.request_management.attachments import Attachments
@@ -78,12 +79,17 @@ class RequestManagementService:
         self.duplicates = Duplicates(store, self.incidents, decision, dispatcher, clock)
         pipeline = Pipeline(settings, store, ai, decision, dispatcher, clock, self.incidents.start)
         self.idempotency = Idempotency(store, clock)
+
+        async def exists(request_id: RequestId) -> bool:
+            return await store.get(request_id) is not None
+
+        limit_bytes = settings.attachment_limit_bytes
         self.attachments = Attachments(
-            ports.documents, ports.blobs, ports.inspector, ports.url_key, settings.attachment_limit_bytes, clock
+            ports.documents, ports.blobs, ports.inspector, ports.url_key, limit_bytes, clock, exists
         )
         self.intake = Intake(settings, store, pipeline, self.attachments, clock)
         revision = Revision(settings, store, ai, decision, dispatcher, clock)
-        self.requests = Requests(store, decision, dispatcher, revision, clock)
+        self.requests = Requests(store, decision, dispatcher, revision, clock, ZoneInfo(settings.time_zone))
         self.templates = Templates(ports.documents, clock)
         self.comments = Comments(store, self.templates, dispatcher, clock)
         self.export = Export(store)

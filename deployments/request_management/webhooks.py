@@ -2,7 +2,7 @@
 
 import secrets as randomness
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -13,7 +13,9 @@ from core.errors import Conflict, Forbidden, NotFound, Unavailable, VersionConfl
 from core.identity import Principal
 from core.ports.documents import Document, DocumentStore
 from core.ports.webhooks import WebhookSender
+from core.record import MadeCall
 from core.request import Event
+from deployments.request_management.idempotency import TTL_S, current_call
 from deployments.request_management.schemas import Identifier
 
 KIND = "webhook-endpoint"
@@ -25,7 +27,9 @@ CACHE_S = 5.0
 SETTLE = timedelta(seconds=10)
 """After this, every process knows of an endpoint."""
 OVERLAP = timedelta(hours=24)
-"""So long events are signed with the secret before, too."""
+"""So long events are signed with the secrets before, too."""
+MOST_SECRETS = 5
+"""That sign at once."""
 CONFLICT_RETRIES = 5
 
 EventKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
@@ -98,6 +102,8 @@ class SigningSecret(Contract):
 
     secret: str
     until: UtcTime | None = None
+    call: MadeCall | None = None
+    """The call with an idempotency key that made it: tried again, it makes no other."""
 
 
 def new_endpoint_id() -> str:
@@ -203,15 +209,26 @@ class Endpoints:
         return await self._change(endpoint_id, go_on)
 
     async def rotate(self, principal: Principal, endpoint_id: str) -> NewEndpoint:
-        """A new secret; for a day, events are signed with the one before, too."""
+        """A new secret; for a day, events are signed with the one before, too, whatever follows in that day.
+
+        A call with an idempotency key that is tried again gives the same secret. Raises `NotFound`, and `Conflict`
+        where `MOST_SECRETS` sign already: the receiver may use any of them.
+        """
         found = await self.get(principal, endpoint_id)
-        until, secret = self._clock() + OVERLAP, self._sender.new_secret()
+        now, call, secret = self._clock(), current_call(), self._sender.new_secret()
         for _ in range(CONFLICT_RETRIES):
             document = await self._documents.get(SECRET_KIND, endpoint_id)
             if document is None:
                 raise NotFound("There is no such endpoint.")
-            newest, *_ = _secrets(document)
-            kept = (SigningSecret(secret=secret), newest.model_copy(update={"until": until}))
+            present = _signing(_secrets(document), now)
+            made = _made_by(call, present)
+            if made is not None:
+                return NewEndpoint(endpoint=found, secret=made.secret)
+            if len(present) >= MOST_SECRETS:
+                raise Conflict(f"{MOST_SECRETS} secrets sign already; rotate again when the oldest has ended.")
+            newest, *before = present
+            latest = SigningSecret(secret=secret, call=call)
+            kept = (latest, newest.model_copy(update={"until": now + OVERLAP}), *before)
             try:
                 await self._documents.put(_secret_document(endpoint_id, document.version + 1, kept))
             except VersionConflict:
@@ -222,9 +239,8 @@ class Endpoints:
     async def signing_secrets(self, endpoint_id: str) -> tuple[str, ...]:
         """The secrets that sign now, the newest first; none for an endpoint that was deleted."""
         document = await self._documents.get(SECRET_KIND, endpoint_id)
-        now = self._clock()
         kept = _secrets(document) if document else ()
-        return tuple(one.secret for one in kept if one.until is None or one.until > now)
+        return tuple(one.secret for one in _signing(kept, self._clock()))
 
     async def note_result(self, endpoint: Endpoint, *, succeeded: bool, disable: str | None = None) -> None:
         """Remember since when it fails; disable it where there is a reason to. Writes only what is news."""
@@ -297,6 +313,18 @@ def _is_visible(principal: Principal, endpoint: Endpoint) -> bool:
 
 def _secrets(document: Document) -> tuple[SigningSecret, ...]:
     return tuple(SigningSecret.model_validate(one) for one in document.body["secrets"])
+
+
+def _signing(secrets: Iterable[SigningSecret], now: datetime) -> tuple[SigningSecret, ...]:
+    return tuple(one for one in secrets if one.until is None or one.until > now)
+
+
+def _made_by(call: MadeCall | None, secrets: Iterable[SigningSecret]) -> SigningSecret | None:
+    if call is None:
+        return None
+    own = (one for one in secrets if one.call is not None and one.call.token == call.token)
+    # A key may be used anew when its life is over.
+    return next((one for one in own if one.call and (call.at - one.call.at).total_seconds() < TTL_S), None)
 
 
 def _secret_document(endpoint_id: str, version: int, kept: tuple[SigningSecret, ...]) -> Document:

@@ -1,14 +1,18 @@
 """Refuses calls beyond what a replica can take at once, as a problem document that says when to come back."""
 
 from fastapi import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import Overloaded
 from deployments.request_management.api.problems import problem_response
 
 
 class AdmissionMiddleware:
-    """Counts the calls that are being answered; Serve's own limit is above this one and answers in its own words."""
+    """Counts the calls that are being answered; Serve's own limit is above this one and answers in its own words.
+
+    A live stream counts until its answer begins: what stays open has a limit of its own, and takes no call's place.
+    """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -27,7 +31,22 @@ class AdmissionMiddleware:
             await refusal(scope, receive, send)
             return
         self._present += 1
+        place = 1
+
+        async def answer(message: Message) -> None:
+            nonlocal place
+            if place and _begins_stream(message):
+                self._present -= place
+                place = 0
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, answer)
         finally:
-            self._present -= 1
+            self._present -= place
+
+
+def _begins_stream(message: Message) -> bool:
+    if message["type"] != "http.response.start":
+        return False
+    return Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream")

@@ -50,7 +50,10 @@ _FORM: dict[str, Any] = {
     openapi_extra=_FORM,
 )
 async def upload_attachment(request: Request, service: Service, caller: Caller, once: OnceOnly) -> Response:
-    """Upload a photo (JPEG, PNG, WebP) or PDF of up to 10 MB; send its id with `POST /requests`."""
+    """Upload a photo (JPEG, PNG, WebP) or PDF of up to 10 MB; send its id with `POST /requests`.
+
+    At most 20 files of a resident wait to be sent with a request; one more is answered 409 (`too_many_files`).
+    """
 
     async def work(attachment_id: str) -> Reply:
         upload, fields = await _read_form(request)

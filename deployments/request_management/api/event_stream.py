@@ -9,16 +9,15 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.types import Receive, Scope, Send
 
-from core.errors import AppError, RateLimited, Unauthenticated, Unavailable
+from core.errors import AppError, Overloaded, RateLimited, Unauthenticated, Unavailable
 from core.identity import Principal
 from core.labels import Status
-from core.request import Request as ResidentRequest
 from deployments.request_management.service import RequestManagementService
 
 POLL_S = 0.5
 KEEPALIVE_S = 15.0
 RECHECK_S = 5.0
-"""How often it is looked whether the token still holds."""
+"""How often it is looked whether the token still holds and the request is still the caller's to see."""
 MOST_STREAMS = 10
 """For one person on one replica."""
 CLOSED_FOR_GOOD = frozenset({Status.CLOSED, Status.CANCELLED})
@@ -37,7 +36,7 @@ async def stream_events(
     """The events after a sequence number, then each new one, until the request is closed or the token expires.
 
     204, at which a browser does not connect again, where there is nothing more to come. Raises `NotFound`,
-    `RateLimited`.
+    `RateLimited`, `Overloaded`.
     """
     found = await service.requests.get(caller, request_id)
     if found.status in CLOSED_FOR_GOOD and not await service.requests.events(caller, request_id, after):
@@ -46,6 +45,8 @@ async def stream_events(
     person = f"{caller.role}:{caller.sub}"
     if open_streams[person] >= MOST_STREAMS:
         raise RateLimited(f"You have {MOST_STREAMS} streams open; close one of them first.")
+    if open_streams.total() >= request.app.state.settings.concurrent_streams:
+        raise Overloaded("Too many streams are open at once; please try again in a moment, or read the list.")
     stream = Follower(request, service, caller, request_id, after).run()
     return HeldStream(stream, open_streams, person)
 
@@ -80,7 +81,6 @@ class Follower:
         self._caller = caller
         self._request_id = request_id
         self._after = after
-        self._version = 0
 
     async def run(self) -> AsyncIterator[bytes]:
         """The stream; it ends where nothing more can come, or nothing more may be shown."""
@@ -88,11 +88,10 @@ class Follower:
         sent_at = checked_at = loop.time()
         while True:
             try:
-                found = await self._service.requests.get(self._caller, self._request_id)
-                chunks = await self._news(found)
+                chunks, ended = await self._news()
             except Unavailable:
                 # The client stays; what it misses now comes as soon as the store answers.
-                found, chunks = None, ()
+                chunks, ended = (), False
             except AppError:
                 return
             if not chunks and loop.time() - sent_at >= KEEPALIVE_S:
@@ -100,7 +99,7 @@ class Follower:
             for chunk in chunks:
                 yield chunk
                 sent_at = loop.time()
-            if found is not None and found.status in CLOSED_FOR_GOOD:
+            if ended:
                 return
             await asyncio.sleep(POLL_S)
             if loop.time() - checked_at >= RECHECK_S:
@@ -108,19 +107,36 @@ class Follower:
                 if not await self._may_go_on():
                     return
 
-    async def _news(self, found: ResidentRequest) -> tuple[bytes, ...]:
-        if found.version == self._version:
-            return ()
-        events = await self._service.requests.events(self._caller, self._request_id, self._after)
-        self._version = found.version
-        if events:
-            self._after = events[-1].sequence
-        return tuple(
+    async def _news(self) -> tuple[tuple[bytes, ...], bool]:
+        """What is to be sent, and whether nothing more can come. The request is read only where there is news."""
+        requests = self._service.requests
+        newest = await requests.newest_event(self._request_id, self._after)
+        if newest == self._after:
+            return (), False
+        # The status first: the events that are read after it are all those that led to it.
+        found = await requests.get(self._caller, self._request_id)
+        events = await requests.events(self._caller, self._request_id, self._after)
+        # The newest may be for staff only.
+        self._after = max([newest, *(event.sequence for event in events)])
+        chunks = tuple(
             format_sse_event(data_str=event.model_dump_json(), event=event.kind, id=str(event.sequence))
             for event in events
         )
+        return chunks, found.status in CLOSED_FOR_GOOD
 
     async def _may_go_on(self) -> bool:
+        return await self._token_holds() and await self._is_visible()
+
+    async def _is_visible(self) -> bool:
+        try:
+            await self._service.requests.get(self._caller, self._request_id)
+        except Unavailable:
+            return True
+        except AppError:
+            return False
+        return True
+
+    async def _token_holds(self) -> bool:
         try:
             principal = await asyncio.to_thread(self._service.tokens.verify, self._token)
         except Unauthenticated:

@@ -257,11 +257,11 @@ async def _answered(world: World, key: str, resource_id: str, body: str) -> None
 
 
 async def _incident(world: World) -> None:
-    """The neighbour's request leads an incident that the owner has a request in, follows, and was told of."""
+    """The neighbour's request leads an incident that the owner follows only by a request in it, and was told of."""
     lead, member = RequestId(f"REQ_{NEIGHBOUR}_done"), RequestId(f"REQ_{OWNER}_done")
     made = Incident(
         incident_id="INC_1", building_id=BuildingId("A"), status=IncidentStatus.ENDED, title="Heating", lead=lead,
-        members=(lead, member), subscribers=(ResidentId(OWNER), ResidentId("RES_A_103")),
+        members=(lead, member), subscribers=(ResidentId("RES_A_103"),),
         unsubscribed=(ResidentId("RES_A_104"),), proposed_by="system", created_at=NOON, updated_at=NOON,
     )  # fmt: skip
     body = made.model_dump(mode="json")

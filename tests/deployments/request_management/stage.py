@@ -176,7 +176,7 @@ class Stage:
         self.dispatcher = Dispatcher(self.store, self.queue, clock)
         self.pipeline = Pipeline(settings, self.store, peers, peers, self.dispatcher, clock)
         self.revision = Revision(settings, self.store, peers, peers, self.dispatcher, clock)
-        self.requests = Requests(self.store, peers, self.dispatcher, self.revision, clock)
+        self.requests = Requests(self.store, peers, self.dispatcher, self.revision, clock, ZoneInfo("UTC"))
         execution: Any = NoExecution()
         self.operations = Operations(self.store, peers, execution, self.dispatcher, clock, ZoneInfo("UTC"))
         self.sweeper = Sweeper(settings, self.store, self.pipeline, self.dispatcher, self.revision, clock)

@@ -15,8 +15,9 @@ from adapters import build
 from adapters.blobs_folder import FolderBlobStore
 from adapters.documents_sqlite import SqliteDocumentStore
 from adapters.file_inspection import ContentInspector
+from adapters.store_sqlite import SqliteRequestStore
 from adapters.tokens import LocalTokens
-from core.errors import Invalid
+from core.errors import Invalid, StoreUnavailable
 from core.identity import Principal
 from core.labels import Role
 from core.ports.blobs import Blob
@@ -24,7 +25,14 @@ from core.ports.record_keeping import RecordKeeping
 from core.request import Attachment, BuildingId, RequestId, ResidentId
 from core.settings import Settings
 from deployments.request_management.api.application import build_api
-from deployments.request_management.attachments import AlreadyAttached, Attachments, Upload, new_attachment_id
+from deployments.request_management.attachments import (
+    MOST_LOOSE,
+    AlreadyAttached,
+    Attachments,
+    TooManyFiles,
+    Upload,
+    new_attachment_id,
+)
 from deployments.request_management.service import RequestManagementService
 from tests.clock import ManualClock
 
@@ -58,8 +66,19 @@ def blobs(tmp_path: Path) -> FolderBlobStore:
 
 
 @pytest.fixture
-def attachments(documents: SqliteDocumentStore, blobs: FolderBlobStore, clock: ManualClock) -> Attachments:
-    return Attachments(documents, blobs, ContentInspector(), b"key", 1_000_000, clock)
+def stored() -> set[RequestId]:
+    """The requests that the store has."""
+    return {RequestId("REQ_1")}
+
+
+@pytest.fixture
+def attachments(
+    documents: SqliteDocumentStore, blobs: FolderBlobStore, clock: ManualClock, stored: set[RequestId]
+) -> Attachments:
+    async def exists(request_id: RequestId) -> bool:
+        return request_id in stored
+
+    return Attachments(documents, blobs, ContentInspector(), b"key", 1_000_000, clock, exists)
 
 
 async def sent(attachments: Attachments, attachment_id: str | None = None) -> str:
@@ -94,6 +113,131 @@ class TestRules:
         with pytest.raises(Invalid):
             await attachments.claim([Attachment(attachment_id=await sent(attachments))], RequestId("R"), "RES_A_102")
 
+    async def test_a_submission_with_one_wrong_file_ties_none(self, attachments: Attachments) -> None:
+        good, wrong = Attachment(attachment_id=await sent(attachments)), Attachment(attachment_id=new_attachment_id())
+        with pytest.raises(Invalid):
+            await attachments.claim([good, wrong], RequestId("REQ_1"), "RES_A_101")
+        (held,) = await attachments.claim([good], RequestId("REQ_2"), "RES_A_101")
+        assert held.attachment_id == good.attachment_id
+
+    async def test_a_file_of_a_request_that_was_never_stored_is_free_again(
+        self, attachments: Attachments, clock: ManualClock, stored: set[RequestId]
+    ) -> None:
+        one = Attachment(attachment_id=await sent(attachments))
+        await attachments.claim([one], RequestId("REQ_lost"), "RES_A_101")
+        with pytest.raises(AlreadyAttached):
+            await attachments.claim([one], RequestId("REQ_2"), "RES_A_101")
+        clock.advance(61)
+        await attachments.claim([one], RequestId("REQ_2"), "RES_A_101")
+        stored.add(RequestId("REQ_2"))
+        clock.advance(61)
+        with pytest.raises(AlreadyAttached):
+            await attachments.claim([one], RequestId("REQ_lost"), "RES_A_101")
+
+    async def test_a_file_of_a_request_that_was_never_stored_can_be_taken_back(
+        self, attachments: Attachments, blobs: FolderBlobStore, clock: ManualClock
+    ) -> None:
+        identifier = await sent(attachments)
+        await attachments.claim([Attachment(attachment_id=identifier)], RequestId("REQ_lost"), "RES_A_101")
+        with pytest.raises(AlreadyAttached):
+            await attachments.remove(OWNER, identifier)
+        clock.advance(61)
+        await attachments.remove(OWNER, identifier)
+        assert await blobs.get(identifier) is None
+
+    async def test_a_file_of_a_request_that_was_never_stored_is_removed_after_a_day(
+        self, attachments: Attachments, blobs: FolderBlobStore, clock: ManualClock
+    ) -> None:
+        lost, confirmed = await sent(attachments), await sent(attachments)
+        await attachments.claim([Attachment(attachment_id=lost)], RequestId("REQ_lost"), "RES_A_101")
+        held = await attachments.claim([Attachment(attachment_id=confirmed)], RequestId("REQ_1"), "RES_A_101")
+        await attachments.confirm(held)
+        clock.advance(25 * 3600)
+        assert await attachments.prune() == 1
+        assert await blobs.get(lost) is None
+        assert await blobs.get(confirmed) is not None
+
+    async def test_a_file_that_is_being_sent_outlives_pruning_and_is_looked_at_again(
+        self, attachments: Attachments, blobs: FolderBlobStore, clock: ManualClock
+    ) -> None:
+        identifier = await sent(attachments)
+        clock.advance(25 * 3600)
+        await attachments.claim([Attachment(attachment_id=identifier)], RequestId("REQ_lost"), "RES_A_101")
+        assert await attachments.prune() == 0
+        assert await blobs.get(identifier) is not None
+        clock.advance(61)
+        assert await attachments.prune() == 1
+        assert await blobs.get(identifier) is None
+
+    async def test_a_file_that_is_claimed_while_it_is_pruned_stays(
+        self, attachments: Attachments, blobs: FolderBlobStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        identifier = await sent(attachments)
+        clock.advance(25 * 3600)
+        real = attachments._is_held  # pyright: ignore[reportPrivateUsage]
+
+        async def then_claimed(entry: Any) -> bool:
+            held = await real(entry)
+            monkeypatch.setattr(attachments, "_is_held", real)
+            await attachments.claim([Attachment(attachment_id=identifier)], RequestId("REQ_1"), "RES_A_101")
+            return held
+
+        monkeypatch.setattr(attachments, "_is_held", then_claimed)
+        assert await attachments.prune() == 0
+        assert await blobs.get(identifier) is not None
+        with pytest.raises(AlreadyAttached):
+            await attachments.remove(OWNER, identifier)
+
+    async def test_a_file_whose_removal_has_begun_can_not_be_claimed_and_is_removed_later(
+        self, attachments: Attachments, blobs: FolderBlobStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        identifier = await sent(attachments)
+
+        async def lost(*_: object) -> None:
+            raise RuntimeError("the process dies here")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(attachments, "erase", lost)
+            with pytest.raises(RuntimeError):
+                await attachments.remove(OWNER, identifier)
+        with pytest.raises(Invalid):
+            await attachments.claim([Attachment(attachment_id=identifier)], RequestId("REQ_1"), "RES_A_101")
+        assert await attachments.of_resident("RES_A_101") == ()
+        clock.advance(25 * 3600)
+        assert await attachments.prune() == 1
+        assert await blobs.get(identifier) is None
+
+    async def test_a_resident_has_so_many_files_that_no_request_holds(
+        self, attachments: Attachments, clock: ManualClock
+    ) -> None:
+        made = await asyncio.gather(*(sent(attachments) for _ in range(MOST_LOOSE + 4)), return_exceptions=True)
+        kept = [one for one in made if isinstance(one, str)]
+        assert MOST_LOOSE <= len(kept) <= MOST_LOOSE + 1
+        for _ in range(len(kept) - MOST_LOOSE):
+            await attachments.remove(OWNER, kept.pop())
+        with pytest.raises(TooManyFiles):
+            await sent(attachments)
+        await attachments.claim([Attachment(attachment_id=kept[0])], RequestId("REQ_1"), "RES_A_101")
+        await sent(attachments)
+        with pytest.raises(TooManyFiles):
+            await sent(attachments)
+        neighbour = (ResidentId("RES_A_102"), BuildingId("A"))
+        await attachments.upload(OWNER, neighbour, Upload("a.jpg", "image/jpeg", photo()), new_attachment_id())
+        clock.advance(25 * 3600)
+        assert await attachments.prune() == MOST_LOOSE + 1
+        await sent(attachments)
+
+    async def test_pruning_goes_on_until_nothing_is_too_old(
+        self, attachments: Attachments, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("deployments.request_management.attachments.PAGE", 2)
+        for _ in range(7):
+            await sent(attachments)
+        clock.advance(25 * 3600)
+        young = await sent(attachments)
+        assert await attachments.prune() == 7
+        assert [one.attachment_id for one in await attachments.of_resident("RES_A_101")] == [young]
+
     async def test_what_nobody_sent_is_removed_after_a_day(
         self, attachments: Attachments, blobs: FolderBlobStore, clock: ManualClock
     ) -> None:
@@ -125,8 +269,6 @@ class TestRules:
 async def client(
     tmp_path: Path, documents: SqliteDocumentStore, blobs: FolderBlobStore, clock: ManualClock
 ) -> AsyncIterator[Client]:
-    from adapters.store_sqlite import SqliteRequestStore
-
     settings = Settings(state_dir=tmp_path, attachment_limit_bytes=200_000)
     tokens = LocalTokens(settings.local_key)
     store = SqliteRequestStore(settings.database)
@@ -158,6 +300,10 @@ async def client(
     for one in opened:
         await one.aclose()
     await store.close()
+
+
+async def _down(*_: object) -> bool:
+    raise StoreUnavailable("down")
 
 
 async def upload(client: httpx.AsyncClient, content: bytes | None = None, **form: Any) -> httpx.Response:
@@ -209,6 +355,39 @@ class TestHttp:
         assert (first.status_code, again.status_code) == (201, 201)
         assert first.json() == again.json()
         assert again.headers["Idempotency-Replayed"] == "true"
+
+    async def test_one_file_too_many_is_told(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("deployments.request_management.attachments.MOST_LOOSE", 1)
+        resident = client(Role.RESIDENT, "RES_A_101")
+        path = f"/attachments/{(await upload(resident)).json()['attachment_id']}"
+        refused = await upload(resident)
+        assert (refused.status_code, refused.json()["code"]) == (409, "too_many_files")
+        await resident.delete(path)
+        assert (await upload(resident)).status_code == 201
+
+    async def test_a_refused_submission_leaves_its_files_free(
+        self, client: Client, documents: SqliteDocumentStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        resident = client(Role.RESIDENT, "RES_A_101")
+        held = {"attachment_id": (await upload(resident)).json()["attachment_id"]}
+
+        async def loose() -> int:
+            return len((await documents.list("loose-attachment", "all", limit=10)).items)
+
+        def submission(*files: dict[str, str]) -> dict[str, Any]:
+            return {"message_text": "The wall is wet.", "attachments": files}
+
+        refused = await resident.post("/requests", json=submission(held, {"attachment_id": "ATT_x"}))
+        assert refused.status_code == 422
+        with monkeypatch.context() as patched:
+            patched.setattr(SqliteRequestStore, "create", _down)
+            lost = await resident.post("/requests", json=submission(held), headers={"Idempotency-Key": "again"})
+        assert (lost.status_code, await loose()) == (503, 1)
+        options = {"Idempotency-Key": "again", "Prefer": "wait=0"}
+        made = await resident.post("/requests", json=submission(held), headers=options)
+        assert made.status_code in (201, 202), made.text
+        assert [one["attachment_id"] for one in made.json()["attachments"]] == [held["attachment_id"]]
+        assert await loose() == 0
 
     async def test_staff_upload_for_a_resident_of_their_building(self, client: Client) -> None:
         staff = client(Role.STAFF, "sam", buildings=["A"])

@@ -100,6 +100,6 @@ async def test_a_cost_is_agreed_to_by_the_authority_of_its_building() -> None:
     store: Any = Store(record, 0.0)
     decision: Any = Decision()
     nobody: Any = None
-    requests = Requests(store, decision, nobody, nobody, lambda: NOW)
+    requests = Requests(store, decision, nobody, nobody, lambda: NOW, ZoneInfo("America/New_York"))
     with pytest.raises(ApprovalLimitExceeded):
         await requests.approve(STAFF, str(record.request.request_id), None)

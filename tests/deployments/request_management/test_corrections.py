@@ -12,6 +12,7 @@ from core.identity import Principal
 from core.labels import ActionKind, ApprovalTier, Category, Role, Status, Urgency
 from core.messages import ItemFailure
 from core.record import LabelCorrection, NextAction, RequestRecord
+from core.request import Approval
 from deployments.request_management import corrections, decisions, lifecycle, requests
 from deployments.request_management.decisions import LATEST_ACTION
 from deployments.request_management.dispatch import change_record
@@ -259,3 +260,106 @@ async def test_staff_say_what_the_work_waits_for(stage: Stage) -> None:
     assert (await stage.kinds(record)).count("waiting") == 1
     assert again.waiting_for == "access"
     assert (await correct(stage, record, waiting_for_access=False)).waiting_for is None
+
+
+def ended(status: Status, urgency: Urgency = Urgency.MEDIUM) -> RequestRecord:
+    record = sent(build_decided(*build_decision(urgency=urgency)))
+    # The person on call was told of an emergency that it was before its end.
+    request = record.request.model_copy(update={"status": status})
+    return record.model_copy(update={"request": request, "alarmed": urgency is Urgency.EMERGENCY})
+
+
+def alarms(record: RequestRecord) -> int:
+    return sum(call.action is ActionKind.ALERT_ON_CALL for command in record.outbox for call in command.actions)
+
+
+@pytest.mark.parametrize("status", [Status.ANSWERED, Status.RESOLVED, Status.CLOSED])
+def test_reopening_as_an_emergency_alerts_the_person_on_call(status: Status) -> None:
+    change = corrections.amend(ended(status), "sam", MORNING, status=Status.REOPENED, urgency=Urgency.EMERGENCY)
+    record = change.record
+    assert record.request.status is Status.REOPENED
+    assert (alarms(record), record.alarmed, record.emergency_raised_at) == (1, True, MORNING)
+    assert record.timers[NextAction.REVISE] == MORNING
+    assert len({command.execution_id for command in record.outbox}) == len(record.outbox)
+
+
+def test_reopening_an_emergency_alerts_once_more() -> None:
+    record = ended(Status.RESOLVED, Urgency.EMERGENCY)
+    for change in (
+        corrections.amend(record, "sam", MORNING, status=Status.REOPENED),
+        corrections.amend(record, "sam", MORNING, status=Status.REOPENED, urgency=Urgency.EMERGENCY),
+        lifecycle.reopen(record, "RES_A_101", "it is back", MORNING),
+    ):
+        after = change.record
+        assert (alarms(after), after.alarmed, after.emergency_raised_at) == (1, True, MORNING)
+        assert NextAction.REVISE in after.timers
+
+
+def test_reopening_as_less_than_an_emergency_alerts_nobody_until_it_is_one_again() -> None:
+    record = ended(Status.RESOLVED, Urgency.EMERGENCY)
+    calm = corrections.amend(record, "sam", MORNING, status=Status.REOPENED, urgency=Urgency.LOW).record
+    assert (alarms(calm), calm.alarmed, calm.emergency_raised_at) == (0, False, None)
+    plain = lifecycle.reopen(ended(Status.RESOLVED), "RES_A_101", None, MORNING).record
+    assert (alarms(plain), plain.emergency_raised_at) == (0, None)
+    assert alarms(corrections.amend(calm, "sam", MORNING, urgency=Urgency.EMERGENCY).record) == 1
+
+
+def test_an_alarm_that_was_never_raised_is_raised_though_the_label_stood_already() -> None:
+    record = sent(build_decided(*build_decision(urgency=Urgency.EMERGENCY)))
+    assert alarms(corrections.amend(record, "sam", MORNING, urgency=Urgency.EMERGENCY).record) == 1
+    told = record.model_copy(update={"alarmed": True})
+    assert alarms(corrections.amend(told, "sam", MORNING, urgency=Urgency.EMERGENCY).record) == 0
+
+
+def test_what_a_safety_rule_found_and_nothing_judged_is_alerted_when_it_is_reopened() -> None:
+    failure = ItemFailure(code="broken_invariant", detail="it failed.", safety_rule="gas-leak", safety_advice="Go out.")
+    given = sent(decisions.give_to_person(build_open(), failure, MORNING).record)
+    resolved = sent(lifecycle.resolve(given, "sam", "done", MORNING).record)
+    assert resolved.request.classification is None
+    after = corrections.amend(
+        resolved,
+        "sam",
+        MORNING,
+        status=Status.REOPENED,
+        category=Category.MAINTENANCE,
+        urgency=Urgency.EMERGENCY,
+    ).record
+    assert alarms(after) == 1
+    assert alarms(lifecycle.reopen(resolved, "sam", None, MORNING).record) == 1
+
+
+async def test_policy_acts_at_once_on_an_emergency_that_is_reopened(stage: Stage, peers: Peers) -> None:
+    record = await stage.add(ended(Status.RESOLVED, Urgency.EMERGENCY))
+    await stage.requests.reopen(STAFF, record.request.request_id, None)
+    after = await stage.get(record)
+    assert after.request.selected_option_id == peers.resolved.act_now
+    assert after.document_by == MORNING + 3 * HOUR
+
+
+def acted() -> RequestRecord:
+    """An emergency that policy acted on, and that a manager has to agree to."""
+    assessment, acting = build_decision(Status.ESCALATED, act_now=True, urgency=Urgency.EMERGENCY)
+    options = tuple(option.model_copy(update={"approval": ApprovalTier.MANAGER}) for option in acting.options)
+    return build_decided(assessment, acting.model_copy(update={"options": options, "document_by": MORNING + 2 * HOUR}))
+
+
+def test_an_emergencys_agreement_is_not_dropped_for_another_choice() -> None:
+    record = acted()
+    with pytest.raises(WrongState, match="documented"):
+        corrections.amend(record, "sam", MORNING, status=Status.AWAITING_SELECTION)
+    agreed = lifecycle.approve(record, "mia", ApprovalTier.MANAGER, None, MORNING).record
+    with pytest.raises(WrongState, match="being carried out"):
+        corrections.amend(agreed, "sam", MORNING, status=Status.AWAITING_SELECTION)
+
+
+async def test_an_agreement_that_is_still_owed_goes_over_to_policys_next_action(stage: Stage, peers: Peers) -> None:
+    before = lifecycle.resolve(sent(acted()), "sam", "done", MORNING).record
+    record = await stage.add(sent(before))
+    await stage.requests.reopen(STAFF, record.request.request_id, None)
+    after = await stage.get(record)
+    assert all(option.approval is ApprovalTier.NONE for option in peers.resolved.options)
+    assert after.request.approval == Approval(required=ApprovalTier.MANAGER, granted_by="policy", at=MORNING + HOUR)
+    assert after.document_by == MORNING + 2 * HOUR
+    option = record.request.option(record.request.selected_option_id or "")
+    assert option is not None
+    assert after.ordered_usd == option.estimated_cost_usd.p90

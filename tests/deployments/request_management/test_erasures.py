@@ -1,6 +1,7 @@
 """Erasing a resident's data: what is found in the stored bytes before is not found after, whatever comes between."""
 
 import asyncio
+import contextlib
 import io
 import pickle
 import shutil
@@ -79,6 +80,9 @@ async def test_nothing_of_the_resident_is_left_in_any_stored_byte(folder: Path) 
         # The audit log alone says whose data were erased; the ids of requests hold the name in these tests.
         assert world.files_with(f'"{OWNER}"') <= {"documents.sqlite3", "documents.sqlite3-wal"}
         assert not list(folder.rglob("ATT_*101"))
+        lead = await world.light.ports.store.get(RequestId(f"REQ_{NEIGHBOUR}_done"))
+        assert lead is not None
+        assert lead.subscribers == ("RES_A_103",)
         after = await world.everything_of(NEIGHBOUR)
         assert after == before | {"requests": after["requests"]}
         (was,), (now,) = before["requests"], after["requests"]
@@ -356,9 +360,36 @@ async def _kill_after(writes: int, template: Path, folder: Path) -> list[str]:
         else:
             assert finished == (0 if is_over else 1), calls.made
         assert world.words() == {OWNER: [], NEIGHBOUR: list(SECRETS[NEIGHBOUR])}, calls.made
+        lead = await world.light.ports.store.get(RequestId(f"REQ_{NEIGHBOUR}_done"))
+        assert lead is not None
+        assert OWNER not in lead.subscribers, calls.made
         assert await world.light.ports.documents.get(KIND, OWNER) is None
     shutil.rmtree(folder)
     return calls.made
+
+
+async def test_whoever_follows_without_a_request_is_found_until_the_lead_tells_them_no_more(folder: Path) -> None:
+    async with opened(folder) as world:
+        store, documents = world.light.ports.store, world.light.ports.documents
+        document = await documents.get("incident", "INC_1")
+        assert document is not None
+        for writes in range(4):
+            incident_id = f"INC_{writes}_"
+            lead = build_full_record(request_id=f"REQ_lead_{writes}", resident_id=NEIGHBOUR, status=Status.CLOSED)
+            own = {"lead": lead.request.request_id, "members": [lead.request.request_id], "subscribers": [OWNER]}
+            body = {**document.body, **own, "incident_id": incident_id}
+            await store.create(lead.model_copy(update={"outbox": (), "subscribers": (ResidentId(OWNER),)}), ())
+            await documents.put(replace(document, key=incident_id, version=1, body=body))
+            doomed(world, Calls(writes))
+            with contextlib.suppress(Killed):
+                await world.light.service.incidents.forget(incident_id, OWNER)
+            world.light.service.incidents._store = store
+            world.light.service.incidents._documents = documents
+            found = [one.incident_id async for one in world.light.service.incidents.about(["A"], OWNER, ())]
+            left = await store.get(lead.request.request_id)
+            assert left is not None
+            assert OWNER not in left.subscribers or incident_id in found
+            assert writes < 2 or (OWNER not in left.subscribers and incident_id not in found)
 
 
 async def test_what_is_opened_again_meanwhile_is_left_alone_until_it_ends(folder: Path) -> None:
@@ -432,7 +463,11 @@ async def test_in_dynamodb_too(tmp_path: Path) -> None:
     store, documents = open_requests_store(tmp_path), open_documents_store(tmp_path)
     blobs, clock = FolderBlobStore(tmp_path / "files"), ManualClock(NOON + timedelta(hours=1))
     nobody: Any = None
-    attachments = Attachments(documents, blobs, ContentInspector(), b"key", 1_000_000, clock)
+
+    async def is_stored(request_id: RequestId) -> bool:
+        return await store.get(request_id) is not None
+
+    attachments = Attachments(documents, blobs, ContentInspector(), b"key", 1_000_000, clock, is_stored)
     incidents = Incidents(store, documents, nobody, nobody, clock)
     execution: Any = QuietExecution()
     erasures = Erasures(store, documents, attachments, incidents, execution, nobody, clock)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from adapters.tokens import LocalTokens
+from core.identity import Principal
 from core.labels import Role, Status
 from core.request import RequestId
 from deployments.request_management.api import event_stream
@@ -143,9 +144,10 @@ async def test_it_ends_when_the_request_is_gone_and_outlasts_an_outage(
 ) -> None:
     from core.errors import NotFound, StoreUnavailable
 
+    monkeypatch.setattr(event_stream, "RECHECK_S", 0.1)
     first, _ = lights
     request_id = await seed(first)
-    real = first.service.requests.get
+    real = first.service.requests.newest_event
 
     async def broken(*_: Any) -> Any:
         raise StoreUnavailable("down")
@@ -160,9 +162,11 @@ async def test_it_ends_when_the_request_is_gone_and_outlasts_an_outage(
     ):
         lines = stream.aiter_lines()
         await follow(lines, 1)
+        monkeypatch.setattr(first.service.requests, "newest_event", broken)
         monkeypatch.setattr(first.service.requests, "get", broken)
-        await asyncio.sleep(0.1)
-        monkeypatch.setattr(first.service.requests, "get", real)
+        await asyncio.sleep(0.3)
+        monkeypatch.setattr(first.service.requests, "newest_event", real)
+        monkeypatch.delattr(first.service.requests, "get")
         await comment(first, request_id, "After the outage")
         assert [one["message"] for one in await follow(lines, 3)] == ["After the outage"]
         monkeypatch.setattr(first.service.requests, "get", gone)
@@ -196,6 +200,68 @@ async def test_a_person_has_so_many_streams_and_a_closed_one_gives_its_place_bac
                 await asyncio.sleep(0.02)
         async with client.stream("GET", here + path, headers=own) as again:
             assert again.status_code == 200
+
+
+async def test_streams_take_no_calls_place_and_have_a_limit_of_their_own(tmp_path: Path) -> None:
+    async with open_light(tmp_path, concurrent_calls=2, concurrent_streams=3) as light:
+        request_id = await seed(light)
+        path = f"/requests/{request_id}/events"
+        own, staff = headers_of(light), headers_of(light, Role.STAFF, "sam")
+        async with listening(light) as here, httpx.AsyncClient() as client, AsyncExitStack() as opened:
+            held: list[AsyncIterator[str]] = []
+            for headers in (own, own, staff):
+                stream = await opened.enter_async_context(client.stream("GET", here + path, headers=headers))
+                assert stream.status_code == 200
+                held.append(stream.aiter_lines())
+                await follow(held[-1], 1)
+            listed = await client.get(here + path, headers=own | {"Accept": "application/json"})
+            assert listed.status_code == 200
+            refused = await client.get(here + path, headers=staff)
+            assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert refused.headers["Retry-After"]
+            await opened.aclose()
+            held.clear()
+            async with asyncio.timeout(5):
+                while light.application.state.open_streams:
+                    await asyncio.sleep(0.02)
+            for _ in range(3):
+                assert (await client.get(here + path, headers=own | {"Accept": "*/*"})).status_code == 200
+
+
+async def test_a_quiet_stream_does_not_read_the_request(
+    lights: tuple[Light, Light], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = lights
+    request_id = await seed(first)
+    requests = first.service.requests
+    reads, polls = list[str](), list[int]()
+    get, newest_event = requests.get, requests.newest_event
+
+    async def counted_get(principal: Principal, wanted: str) -> Any:
+        reads.append(wanted)
+        return await get(principal, wanted)
+
+    async def counted_poll(wanted: str, after: int) -> int:
+        polls.append(after)
+        return await newest_event(wanted, after)
+
+    monkeypatch.setattr(requests, "get", counted_get)
+    monkeypatch.setattr(requests, "newest_event", counted_poll)
+    async with (
+        listening(first) as here,
+        httpx.AsyncClient(headers=headers_of(first)) as client,
+        client.stream("GET", f"{here}/requests/{request_id}/events") as stream,
+    ):
+        lines = stream.aiter_lines()
+        await follow(lines, 1)
+        before = len(reads)
+        async with asyncio.timeout(5):
+            while len(polls) < 10:
+                await asyncio.sleep(0.02)
+        assert len(reads) == before
+        # What is for staff only was passed over: it is not read again and again.
+        assert set(polls[1:]) == {2}
 
 
 async def test_a_quiet_stream_is_kept_alive(lights: tuple[Light, Light], monkeypatch: pytest.MonkeyPatch) -> None:

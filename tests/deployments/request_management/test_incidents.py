@@ -22,6 +22,7 @@ from deployments.request_management.dispatch import change_record
 from deployments.request_management.duplicates import SimilarQuestion
 from deployments.request_management.incident import Incident, IncidentStatus
 from tests.builders import build_classification, build_full_record
+from tests.deployments.request_management import light as light_module
 from tests.deployments.request_management.light import Light, Peers, open_light
 
 STAFF = Principal("sam", Role.STAFF)
@@ -380,3 +381,151 @@ async def test_an_outage_of_the_comparison_disturbs_nothing(tmp_path: Path) -> N
         assert await incidents(light) == []
         with pytest.raises(Forbidden):
             await light.service.duplicates.similar(Principal("svc", Role.SERVICE), SimilarQuestion(message_text="x"))
+
+
+def nothing(*_: object) -> None:
+    """In the place of what would disturb a test."""
+
+
+class Doomed:
+    """Stores whose writes fail for good once so many were made: the process dies."""
+
+    def __init__(self, light: Light, monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
+        self.left, self.made = writes, list[str]()
+        for port, name in ((light.service.incidents._store, "save"), (light.ports.documents, "put")):
+            monkeypatch.setattr(port, name, self._counted(getattr(port, name), name))
+
+    def _counted(self, write: Any, name: str) -> Any:
+        async def counted(*args: Any, **kwargs: Any) -> None:
+            if self.left == 0:
+                raise StoreUnavailable("The power went.")
+            self.left -= 1
+            self.made.append(name)
+            await write(*args, **kwargs)
+
+        return counted
+
+
+async def swept(light: Light) -> None:
+    """Another process does what is due within a few minutes."""
+    for _ in range(4):
+        light.clock.advance(61)
+        await light.service.sweeper.sweep()
+        await light.service.sweeper.settle()
+
+
+async def require_in_step(light: Light, found: Incident, records: list[RequestRecord]) -> None:
+    """The requests are as the stored incident says, and nothing more is to happen."""
+    assert found.settled
+    accepted = found.status is IncidentStatus.ACCEPTED
+    for record in records:
+        now = await present(light, record)
+        belongs = accepted and now.request.request_id in found.members
+        assert now.request.incident_id == (found.incident_id if belongs else None)
+        assert NextAction.INCIDENT not in now.pending
+        homes = {one.request.resident_id for one in records if one.request.request_id in found.members}
+        if belongs and found.lead == now.request.request_id:
+            expected = {*homes, *found.subscribers} - {now.request.resident_id, *found.unsubscribed}
+            assert set(now.subscribers) == expected
+
+
+OPERATIONS = ("accept", "dismiss", "change_members", "subscribe", "unsubscribe")
+
+
+async def operate(light: Light, operation: str, incident_id: str, records: list[RequestRecord]) -> None:
+    own = light.service.incidents
+    match operation:
+        case "accept":
+            await own.accept(STAFF, incident_id)
+        case "dismiss":
+            await own.dismiss(STAFF, incident_id)
+        case "change_members":
+            added, removed = records[-1].request.request_id, records[1].request.request_id
+            await own.change_members(STAFF, incident_id, (added,), (removed,))
+        case "subscribe":
+            await own.subscribe(Principal("RES_A_909", Role.RESIDENT), incident_id)
+        case _:
+            await own.unsubscribe(Principal("RES_A_202", Role.RESIDENT), incident_id)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_what_is_killed_anywhere_is_finished_by_the_sweeper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    # Nobody calls over HTTP here, and making the application takes longer than all the rest.
+    monkeypatch.setattr(light_module, "build_api", nothing)
+    whole = await killed_after(10_000, operation, tmp_path / "whole", monkeypatch)
+    assert whole.index("put") > 0, "the timer comes first"
+    for writes in range(1, len(whole)):
+        assert await killed_after(writes, operation, tmp_path / str(writes), monkeypatch) == whole[:writes]
+
+
+async def killed_after(writes: int, operation: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Begin in a process that dies after so many writes, and let the sweeper go on; the writes that were made."""
+    async with open_light(folder, Embedding()) as light:
+        records = [*await cold(light, "101", "202", "303"), await put(light, "404", "The thermostat shows an error")]
+        (found,) = await incidents(light)
+        with monkeypatch.context() as patched:
+            # What is sent meanwhile would count as a write or not, as it happens.
+            patched.setattr(light.service.incidents._dispatcher, "start", nothing)
+            if operation != "accept":
+                await light.service.incidents.accept(STAFF, found.incident_id)
+            (before,) = await incidents(light)
+            doomed = Doomed(light, patched, writes)
+            try:
+                await operate(light, operation, found.incident_id, records)
+            except StoreUnavailable:
+                assert writes < 10_000
+        await swept(light)
+        (after,) = await incidents(light)
+        if "put" in doomed.made:
+            assert after != before, "what was meant stands"
+        await require_in_step(light, after, records)
+        return doomed.made
+
+
+async def test_a_dismissal_takes_the_lead_out_last(light: Light, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = await cold(light, "101", "202")
+    (found,) = await incidents(light)
+    await light.service.incidents.accept(STAFF, found.incident_id)
+    order: list[str] = []
+    save = light.service.incidents._store.save
+
+    async def noted(record: RequestRecord, **kwargs: Any) -> None:
+        if record.request.incident_id is None:
+            order.append(record.request.request_id)
+        await save(record, **kwargs)
+
+    monkeypatch.setattr(light.service.incidents._store, "save", noted)
+    monkeypatch.setattr(light.service.incidents._dispatcher, "start", nothing)
+    await light.service.incidents.dismiss(STAFF, found.incident_id)
+    assert order == [records[1].request.request_id, records[0].request.request_id]
+
+
+@pytest.mark.parametrize("when", ["before the words", "after the words"])
+async def test_what_ends_meanwhile_takes_nothing_in(light: Light, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    first, again = await put(light, "101", "x"), await put(light, "101", "y")
+    resident, store = Principal("RES_A_101", Role.RESIDENT), light.service.duplicates._store
+    save, kept = store.save, list[RequestRecord]()
+
+    async def end_first() -> None:
+        record = await present(light, first)
+        ended = lifecycle.cancel(record, "RES_A_101", None, light.clock())
+        await light.ports.store.save(ended.record, expected_version=record.request.version, events=ended.events)
+
+    async def meanwhile(record: RequestRecord, **kwargs: Any) -> None:
+        if kept:
+            return await save(record, **kwargs)
+        kept.append(record)
+        if when == "before the words":
+            await end_first()
+            return await save(record, **kwargs)
+        await save(record, **kwargs)
+        return await end_first()
+
+    monkeypatch.setattr(store, "save", meanwhile)
+    with pytest.raises(WrongState):
+        await light.service.duplicates.attach(resident, again.request.request_id, first.request.request_id)
+    assert (await present(light, again)).request.status is Status.AWAITING_SELECTION
+    kinds = [event.kind for event in await light.ports.store.events(first.request.request_id)]
+    assert ("repeated" in kinds) is (when == "after the words")

@@ -10,11 +10,11 @@ import pytest
 
 from core.errors import Rejected, WrongState
 from core.identity import Principal
-from core.labels import ActionKind, ExecutionStatus, Role, Status, Urgency
+from core.labels import ActionKind, ApprovalTier, ExecutionStatus, Role, Status, Urgency
 from core.messages import ExecutionOutcome
 from core.record import RequestRecord
 from core.request import ExecutionId
-from deployments.request_management import corrections, lifecycle, news, orders
+from deployments.request_management import corrections, decisions, lifecycle, news, orders
 from deployments.request_management.lifecycle import ApprovalLimitExceeded
 from deployments.request_management.orders import committed_usd, judged_urgency, order_execution_id
 from deployments.request_management.schemas import ExecutionOrder
@@ -25,6 +25,7 @@ from tests.deployments.request_management.stage import (
     Stage,
     build_decided,
     build_decision,
+    build_open,
     choose_first,
     sent,
     staged,
@@ -244,3 +245,93 @@ def test_the_same_news_is_counted_once() -> None:
     assert once is not None
     assert news.apply_outcome(once.record, outcome, "EXE_1_ordx:work_completed", MORNING) is None
     assert cost(once.record) == 90.0
+
+
+def needing(record: RequestRecord, tier: ApprovalTier) -> RequestRecord:
+    options = tuple(option.model_copy(update={"approval": tier}) for option in record.request.options)
+    return record.model_copy(update={"request": record.request.model_copy(update={"options": options})})
+
+
+async def test_what_was_ordered_before_counts_when_a_cost_is_agreed_to(stage: Stage) -> None:
+    stage.peers.authorities[Role.STAFF] = ApprovalTier.SUPERVISOR
+    waiting = sent(choose_first(needing(decided(), ApprovalTier.SUPERVISOR), MORNING))
+    record = await stage.add(waiting.model_copy(update={"ordered_usd": 400.0}))
+    request_id = record.request.request_id
+    with pytest.raises(ApprovalLimitExceeded, match="manager"):
+        await stage.requests.approve(STAFF, request_id, None)
+    assert (await stage.get(record)).request.status is Status.AWAITING_APPROVAL
+    agreed = await stage.requests.approve(Principal("mia", Role.MANAGER), request_id, None)
+    assert agreed.approval is not None
+    assert (agreed.approval.required, agreed.approval.granted_by) == (ApprovalTier.MANAGER, "mia")
+
+
+@pytest.mark.parametrize(("ordered", "status"), [(0.0, "Approved"), (289.5, "Approved"), (290.0, "AwaitingApproval")])
+async def test_what_was_ordered_before_counts_when_an_option_is_chosen(
+    stage: Stage, ordered: float, status: str
+) -> None:
+    record = await stage.add(decided().model_copy(update={"ordered_usd": ordered}))
+    option = record.request.options[0]
+    assert option.approval is ApprovalTier.NONE
+    chosen = await stage.requests.select_option(
+        Principal("RES_A_101", Role.RESIDENT), record.request.request_id, option.option_id
+    )
+    assert chosen.status == status
+    assert chosen.approval is not None
+    assert chosen.approval.required is (ApprovalTier.NONE if status == "Approved" else ApprovalTier.MANAGER)
+
+
+async def test_an_order_that_comes_while_policy_is_asked_about_a_selection_counts(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = await stage.add(decided().model_copy(update={"ordered_usd": 100.0}))
+    asked: list[float] = []
+    answer = stage.peers.required_tier
+
+    async def slow(urgency: Urgency, cost_usd: float, *about: Any) -> ApprovalTier:
+        asked.append(cost_usd)
+        if len(asked) == 1:
+            await order(stage, record, job(record, 200.0))
+        return await answer(urgency, cost_usd, *about)
+
+    monkeypatch.setattr(stage.peers, "required_tier", slow)
+    chosen = await stage.requests.select_option(
+        Principal("RES_A_101", Role.RESIDENT), record.request.request_id, record.request.options[0].option_id
+    )
+    assert asked == [100.0 + DEAR, 300.0, 300.0 + DEAR]
+    assert chosen.status is Status.AWAITING_APPROVAL
+
+
+def test_policy_selects_nothing_beside_what_staff_ordered_already() -> None:
+    assessment, resolved = build_decision()
+    carried = resolved.model_copy(update={"carry_out": resolved.options[0].option_id})
+    assert build_decided(assessment, carried).request.status is Status.APPROVED
+    ordered = build_open().model_copy(update={"ordered_usd": 100.0})
+    change = decisions.apply_decision(ordered, assessment.classification, assessment.risk, carried, MORNING)
+    assert change.record.request.status is Status.AWAITING_SELECTION
+    assert [event.kind for event in change.events if event.internal] == ["selection_left"]
+
+
+def test_an_option_that_was_begun_is_counted_when_another_takes_its_place() -> None:
+    failed = heard(in_progress(), "dead_lettered")
+    record = failed.model_copy(
+        update={"request": failed.request.model_copy(update={"status": Status.ESCALATED}), "ordered_usd": 50.0}
+    )
+    free = corrections.amend(record, "sam", MORNING, status=Status.AWAITING_SELECTION).record
+    assert (free.ordered_usd, free.request.execution, free.request.approval) == (50.0 + DEAR, None, None)
+    assert committed_usd(free) == 50.0 + DEAR
+    never_begun = choose_first(needing(free, ApprovalTier.MANAGER), MORNING)
+    aside = corrections.amend(never_begun, "sam", MORNING, status=Status.AWAITING_SELECTION).record
+    assert committed_usd(aside) == 50.0 + DEAR
+
+
+@pytest.mark.parametrize("kind", [None, "running", "failed", "succeeded"])
+def test_an_option_that_is_being_carried_out_is_not_chosen_again(kind: str | None) -> None:
+    record = in_progress() if kind is None else heard(in_progress(), kind)
+    record = record.model_copy(update={"request": record.request.model_copy(update={"status": Status.ESCALATED})})
+    with pytest.raises(WrongState, match="being carried out"):
+        corrections.amend(record, "sam", MORNING, status=Status.AWAITING_SELECTION)
+    assert record.request.execution is not None
+    done = record.request.execution.model_copy(update={"status": ExecutionStatus.SUCCEEDED, "jobs_done": 1})
+    ended = record.model_copy(update={"request": record.request.model_copy(update={"execution": done})})
+    free = corrections.amend(ended, "sam", MORNING, status=Status.AWAITING_SELECTION).record
+    assert committed_usd(free) == DEAR

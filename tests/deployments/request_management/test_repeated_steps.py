@@ -6,9 +6,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from core.identity import Principal
 from core.labels import Role, Status
+from core.ports.store import StoredAnswer
+from core.record import MadeCall, RequestRecord
 from core.request import RequestId
 from deployments.request_management.change import CALLS_KEPT
+from deployments.request_management.idempotency import TTL_S, Idempotency, current_call
 from tests.builders import NOON, build_event, build_full_record
 from tests.deployments.request_management.light import Light, open_light
 
@@ -78,4 +82,47 @@ async def test_only_the_newest_calls_are_kept(light: Light, staff: httpx.AsyncCl
         assert answer.status_code == 200
     record = await light.ports.store.get(request_id)
     assert record is not None
-    assert (len(record.calls), len(set(record.calls))) == (CALLS_KEPT, CALLS_KEPT)
+    assert (len(record.calls), len({call.token for call in record.calls})) == (CALLS_KEPT, CALLS_KEPT)
+
+
+async def test_a_key_that_is_used_again_after_its_life_is_another_call(light: Light, staff: httpx.AsyncClient) -> None:
+    request_id = await seed(light, Status.RESOLVED)
+    for times in (1, 2):
+        assert (await step(staff, request_id, "reopen", "k")).json()["reopened"] == times
+        assert (await staff.put(f"/requests/{request_id}", json={"status": "InProgress"})).status_code == 200
+        done = await staff.post(f"/requests/{request_id}/resolve", json={"resolution_notes": "done"})
+        assert done.json()["status"] == "Resolved"
+        light.clock.advance(TTL_S)
+
+
+async def test_until_the_end_of_its_life_it_is_the_same_call(light: Light, staff: httpx.AsyncClient) -> None:
+    request_id = await seed(light, Status.RESOLVED)
+    await step(staff, request_id, "reopen", "k")
+    await lose_answer(light, request_id)
+    light.clock.advance(TTL_S - 1)
+    again = await step(staff, request_id, "reopen", "k")
+    assert (again.status_code, again.json()["reopened"]) == (200, 1)
+
+
+async def test_what_is_asked_for_is_part_of_what_tells_calls_apart(light: Light) -> None:
+    made: list[MadeCall | None] = []
+
+    async def work(_: str) -> StoredAnswer:
+        made.append(current_call())
+        return StoredAnswer(200, {}, b"{}")
+
+    idempotency = Idempotency(light.ports.store, light.clock)
+    for call in (b"one", b"one", b"another"):
+        await idempotency.run(Principal("sam", Role.STAFF), "k", call, "REQ_1", work)
+        light.clock.advance(TTL_S)
+    first, same, other = [call for call in made if call is not None]
+    assert (first.token == same.token, first.token == other.token) == (True, False)
+    assert (same.at - first.at).total_seconds() == TTL_S
+    assert current_call() is None
+
+
+def test_tokens_that_were_stored_without_their_times_are_left_behind() -> None:
+    stored = build_full_record().model_dump(mode="json")
+    assert RequestRecord.model_validate(stored | {"calls": ["0123456789abcdef01234567"]}).calls == ()
+    del stored["calls"]
+    assert RequestRecord.model_validate(stored).calls == ()

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,18 @@ async def export(world: World, role: Role, sub: str, buildings: list[str] | None
         return await client.get(PATH)
 
 
+async def _subscribe(world: World) -> None:
+    """The owner follows the incident in their own right, too."""
+    documents = world.light.ports.documents
+    document = await documents.get("incident", "INC_1")
+    assert document is not None
+    body = {**document.body, "subscribers": [OWNER, "RES_A_103"]}
+    await documents.put(replace(document, version=document.version + 1, body=body))
+
+
 async def test_the_resident_gets_all_of_their_own_and_nothing_of_others(folder: Path) -> None:
     async with opened(folder) as world:
+        await _subscribe(world)
         answer = await export(world, Role.RESIDENT, OWNER)
         assert answer.status_code == 200
         assert answer.headers["content-disposition"].startswith("attachment;")

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.documents_sqlite import SqliteDocumentStore
 from adapters.queue_sqlite import SqliteQueue
-from core.errors import QueueUnavailable
+from core.errors import QueueUnavailable, StoreUnavailable
 from core.identity import Principal
 from core.labels import Role, Status
 from core.ports.page import Page
@@ -408,6 +408,49 @@ class TestDelivering:
         await setting.deliver()
         signatures = setting.receiver.got[0][0]["webhook-signature"]
         assert len(signatures.split(" ")) == 1
+
+    async def test_a_second_rotation_within_the_day_cuts_nobody_off(self, setting: Setting) -> None:
+        made = await setting.register()
+        path = f"/webhooks/{made['endpoint']['endpoint_id']}/rotate-secret"
+        secrets = [made["secret"]]
+        for _ in range(2):
+            secrets.append((await setting.post(path))["secret"])
+            setting.clock.advance(3600)
+        request_id = await setting.request()
+        await setting.comment(request_id)
+        await setting.deliver()
+        for secret in secrets:
+            assert len(setting.receiver.events(secret)) == 1
+        for _ in range(2):
+            await setting.post(path)
+        async with setting.light.client(Role.MANAGER, "mia") as client:
+            assert (await client.post(path)).status_code == 409
+        # The first has ended, a day after it was replaced; there is room for one more.
+        setting.clock.advance(22 * 3600)
+        await setting.post(path)
+        assert len(await setting.light.service.webhooks.signing_secrets(made["endpoint"]["endpoint_id"])) == 5
+
+    async def test_a_rotation_that_is_tried_again_after_a_crash_rotates_once(
+        self, setting: Setting, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        endpoint_id = (await setting.register())["endpoint"]["endpoint_id"]
+        endpoints = setting.light.service.webhooks
+        real, shown = endpoints.rotate, list[str]()
+
+        async def lost(*given: Any) -> Any:
+            shown.append((await real(*given)).secret)
+            raise StoreUnavailable("the answer is lost here")
+
+        key = {"Idempotency-Key": "rotation"}
+        async with setting.light.client(Role.MANAGER, "mia") as client:
+            with monkeypatch.context() as patched:
+                patched.setattr(endpoints, "rotate", lost)
+                assert (await client.post(f"/webhooks/{endpoint_id}/rotate-secret", headers=key)).status_code == 503
+            again = await client.post(f"/webhooks/{endpoint_id}/rotate-secret", headers=key)
+            other = await client.post(f"/webhooks/{endpoint_id}/rotate-secret", headers={"Idempotency-Key": "next"})
+        assert [again.json()["secret"]] == shown
+        assert other.json()["secret"] not in shown
+        assert len(await endpoints.signing_secrets(endpoint_id)) == 3
 
     async def test_an_event_is_sent_once_more_when_asked_for(self, setting: Setting) -> None:
         made = await setting.register()
