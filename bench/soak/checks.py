@@ -132,7 +132,9 @@ def _check_effects(findings: Findings, world: World, record: RequestRecord, even
     findings.count(f"{request_id}: jobs told as done", told_done, done)
     labels = record.request.classification
     if labels is not None and labels.emergency:
-        findings.count(f"{request_id}: alerts of this emergency", _first_alerts(executions), 1)
+        # Whoever reopens an emergency has it alerted to anew.
+        begun_again = sum(event.details.get("to") == Status.REOPENED for event in events)
+        findings.count(f"{request_id}: alerts of this emergency", _first_alerts(executions), 1 + begun_again)
         findings.count(f"{request_id}: emergency actions", found["emg"], wanted["emg"])
 
 

@@ -190,6 +190,7 @@ def raise_emergency(draft: Draft, reason: str | None = None) -> None:
     draft.record_fields.update(alarmed=True, emergency_raised_at=draft.at)
     labels = _labels(draft)
     advice = labels.safety_advice if labels is not None else None
+    draft.tell("alarm_raised", "The person on call was alerted to an emergency.")
     draft.send((emergency_alert(draft.record, draft.actor, advice, reason),))
 
 
