@@ -7,13 +7,14 @@ and saves are conditions on the item itself.
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from adapters import store_dynamo_due, store_dynamo_history, store_dynamo_items, store_dynamo_keys, store_dynamo_lists
 from adapters.dynamo import Dynamo
 from adapters.dynamo_tables import KEYS, SHARDS
-from adapters.sqlite import from_millis, to_millis
+from adapters.sqlite import from_millis
 from adapters.store_dynamo_attributes import millis_of
+from adapters.wanted_key import WantedKey
 from core.labels import Category
 from core.messages import Backlog, BuildingFacts, PastRequest, Workload
 from core.ports.page import Page
@@ -94,14 +95,7 @@ class DynamoRequestStore:
         self, key: str, *, fingerprint: str, resource_id: str, now: datetime, lease_s: float, ttl_s: float
     ) -> IdempotencyClaim:
         """See the port. A key that was given back keeps its fingerprint and resource id."""
-        wanted = store_dynamo_keys.WantedKey(
-            key,
-            fingerprint,
-            resource_id,
-            now=to_millis(now),
-            leased_until=to_millis(now + timedelta(seconds=lease_s)),
-            expires_at=to_millis(now + timedelta(seconds=ttl_s)),
-        )
+        wanted = WantedKey.at(now, key, fingerprint=fingerprint, resource_id=resource_id, lease_s=lease_s, ttl_s=ttl_s)
         return await store_dynamo_keys.claim(self._dynamo, self._keys, wanted)
 
     async def finish_key(self, key: str, answer: StoredAnswer) -> None:

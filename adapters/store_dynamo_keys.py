@@ -9,29 +9,17 @@ import hashlib
 import json
 import zlib
 from collections.abc import Collection
-from dataclasses import dataclass
 from uuid import uuid4
 
 from adapters.dynamo import ConditionFailed, Dynamo, Selection
 from adapters.dynamo_tables import BY_RESOURCE
 from adapters.dynamo_values import Expression, Item, Value, to_wire
+from adapters.wanted_key import WantedKey
 from core.errors import IdempotencyInFlight, IdempotencyKeyReused, StoreUnavailable
 from core.ports.store import IdempotencyClaim, StoredAnswer
 
 CLAIM_ATTEMPTS = 3
 ANSWER = ("status", "headers", "body", "answered_key")
-
-
-@dataclass(frozen=True, slots=True)
-class WantedKey:
-    """A key as a caller wants it; times in milliseconds."""
-
-    key: str
-    fingerprint: str
-    resource_id: str
-    now: int
-    leased_until: int
-    expires_at: int
 
 
 async def claim(dynamo: Dynamo, table: str, wanted: WantedKey) -> IdempotencyClaim:

@@ -15,6 +15,7 @@ from adapters import (
 )
 from adapters.sqlite import Database, from_millis, to_millis
 from adapters.store_sqlite_schema import SCHEMA
+from adapters.wanted_key import WantedKey
 from core.errors import StoreUnavailable
 from core.labels import Category
 from core.messages import Backlog, BuildingFacts, PastRequest, Workload
@@ -122,14 +123,7 @@ class SqliteRequestStore:
         self, key: str, *, fingerprint: str, resource_id: str, now: datetime, lease_s: float, ttl_s: float
     ) -> IdempotencyClaim:
         """See the port. A key that was given back keeps its fingerprint and resource id."""
-        wanted = store_sqlite_keys.WantedKey(
-            key,
-            fingerprint,
-            resource_id,
-            now=to_millis(now),
-            leased_until=to_millis(now + timedelta(seconds=lease_s)),
-            expires_at=to_millis(now + timedelta(seconds=ttl_s)),
-        )
+        wanted = WantedKey.at(now, key, fingerprint=fingerprint, resource_id=resource_id, lease_s=lease_s, ttl_s=ttl_s)
         return await self._database.write(lambda connection: store_sqlite_keys.claim(connection, wanted))
 
     async def finish_key(self, key: str, answer: StoredAnswer) -> None:

@@ -3,26 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
+from adapters.wanted_key import WantedKey
 from core.errors import IdempotencyInFlight, IdempotencyKeyReused
 from core.ports.store import IdempotencyClaim, StoredAnswer
 
 PURGE_LIMIT = 4
 """Expired keys that are removed with each new one; two or more, so that the table shrinks."""
-
-
-@dataclass(frozen=True, slots=True)
-class WantedKey:
-    """A key as a caller wants it; times in milliseconds."""
-
-    key: str
-    fingerprint: str
-    resource_id: str
-    now: int
-    leased_until: int
-    expires_at: int
 
 
 def claim(connection: sqlite3.Connection, wanted: WantedKey) -> IdempotencyClaim:

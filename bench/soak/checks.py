@@ -1,6 +1,5 @@
 """What must hold after a run; each check names what it finds broken, and nothing where all is well."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -230,9 +229,3 @@ def _expected_events(record: RequestRecord, told: tuple[Event, ...]) -> Counter[
         expected["documentation_overdue"] += 1
         expected["documentation_reminder"] += not any(event.kind == "documentation_reminder" for event in told)
     return expected
-
-
-def sent_subjects(world: World) -> Counter[str]:
-    """How many notifications there are of each subject, without what tells requests apart."""
-    subjects = (json.loads(notification)["subject"] for _, _, notification in world.notifications)
-    return Counter(re.sub(r"REQ_\S+|\bin .*", "…", subject) for subject in subjects)

@@ -1,7 +1,7 @@
 """Fits the weights of likeness on the parts fit and tuning: `python -m models.likeness.fit`.
 
-A logistic model with a ridge penalty, chosen over a rule of thresholds because its errors on scenarios that were left
-out were fewer. Penalty and threshold are chosen by leaving out one scenario after the other.
+A logistic model with a ridge penalty; a rule of thresholds alone was not tried. Penalty and threshold are chosen by
+leaving out one scenario after the other.
 """
 
 from collections.abc import Sequence
