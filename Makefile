@@ -29,6 +29,7 @@ bench: artefacts
 
 soak: artefacts
 	$(BIN)/python -m bench.soak
+	$(BIN)/python -m bench.outside_soak
 
 fuzz: artefacts
 	$(BIN)/python -m bench.schema --cases 5000

@@ -4,7 +4,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from aam import artefacts, audit, decision, history, kb, labels, migrate, models_command, run, store, token, whatif
+from aam import (
+    artefacts,
+    audit,
+    decision,
+    history,
+    kb,
+    labels,
+    migrate,
+    models_command,
+    queue,
+    run,
+    store,
+    token,
+    whatif,
+)
 from core.errors import AppError
 
 
@@ -25,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         whatif,
         migrate,
         store,
+        queue,
     ):
         parser_of_command = commands.add_parser(command.NAME, help=command.HELP)
         command.add_arguments(parser_of_command)

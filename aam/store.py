@@ -1,21 +1,57 @@
-"""`aam store`: the tables of the store."""
+"""`aam store`: the tables of the store, and what an upgrade leaves to do in it."""
 
 import argparse
+import asyncio
+from datetime import UTC, datetime
 
 from core.errors import ArtefactRefused, BrokenInvariant, StoreUnavailable
 from core.settings import load_settings
 
 NAME = "store"
-HELP = "make the store's tables"
+HELP = "make the store's tables, or bring its requests up to date after an upgrade"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("action", choices=["create"], help="create: make the tables that are not there yet")
-    parser.add_argument("--no-backups", action="store_true", help="without continuous backups")
+    actions = parser.add_subparsers(dest="action", required=True)
+    creating = actions.add_parser("create", help="make the tables that are not there yet")
+    creating.add_argument("--no-backups", action="store_true", help="without continuous backups")
+    revising = actions.add_parser(
+        "revise", help="once all replicas are new: have open requests of an earlier version get their clocks"
+    )
+    revising.add_argument("--per-minute", type=_rate, default=600, help="so many are due in a minute (600)")
 
 
 def run(options: argparse.Namespace) -> int:
+    """Make the tables, or schedule revisions."""
+    return _create(recoverable=not options.no_backups) if options.action == "create" else _revise(options.per_minute)
+
+
+def _rate(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 on")
+    return int(text)
+
+
+def _revise(per_minute: int) -> int:
+    """Say how many requests were looked at and how many will be revised, and until when."""
+    from adapters import build
+    from deployments.request_management.renewal import Renewal, schedule_revisions
+
+    async def work() -> Renewal:
+        store = build.request_store(load_settings())
+        try:
+            return await schedule_revisions(store, lambda: datetime.now(UTC), per_minute)
+        finally:
+            await store.close()
+
+    done = asyncio.run(work())
+    until = f", the last at {done.last_due_at:%Y-%m-%d %H:%M:%S} UTC" if done.last_due_at else ""
+    print(f"{done.looked_at} open requests were looked at; {done.scheduled} will be revised{until}.")
+    return 0
+
+
+def _create(*, recoverable: bool) -> int:
     """Make the tables and say which. A SQLite file needs no command: it is made when it is first opened."""
     settings = load_settings()
     if settings.store != "dynamodb":
@@ -26,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     from adapters.dynamo_tables import create_tables
 
     try:
-        made = create_tables(open_dynamo(settings).client, settings.dynamodb_table, recoverable=not options.no_backups)
+        made = create_tables(open_dynamo(settings).client, settings.dynamodb_table, recoverable=recoverable)
     except BotoCoreError as error:
         raise StoreUnavailable(f"DynamoDB does not answer: {error}") from error
     except ClientError as error:

@@ -8,9 +8,10 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.execution_labels import ActionKind, ChannelName
 from core.ports.blobs import BlobStore
 from core.ports.documents import DocumentStore
-from core.ports.execution import ExecutionLog
+from core.ports.execution import CallbackReader, Channel, CompletionSource, ExecutionLog, OperationsDesk, OutsideSystem
 from core.ports.identity import TokenVerifier
 from core.ports.intelligence import LanguageModel
 from core.ports.queue import Queue
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from adapters.knowledge_chroma import ChromaKnowledge
     from adapters.llm_gemini import GeminiLanguageModel
     from adapters.message_encoder_onnx import OnnxMessageEncoder
+    from adapters.message_templates import JinjaTemplates
     from adapters.notify_inbox import InboxNotifier
     from adapters.risk_artefact import RiskArtefact
     from adapters.rules_archive import RulesArchive
+    from adapters.rules_in_force import RulesInForce
     from adapters.system_operations_desk import SqliteOperationsDesk
 
 
@@ -97,23 +100,28 @@ def record_keeping(settings: Settings) -> RecordKeeping:
 
 def execution_queue(settings: Settings) -> Queue:
     """Commands to Execution."""
-    from adapters.queue_sqlite import SqliteQueue
-
-    return SqliteQueue(settings.queue_database, "executions")
+    return _queue(settings, "executions")
 
 
 def outcome_queue(settings: Settings) -> Queue:
     """News of executions for RequestManagement."""
-    from adapters.queue_sqlite import SqliteQueue
-
-    return SqliteQueue(settings.queue_database, "outcomes")
+    return _queue(settings, "outcomes")
 
 
 def webhook_queue(settings: Settings) -> Queue:
     """Events on their way to the systems of others."""
+    return _queue(settings, "webhooks")
+
+
+def _queue(settings: Settings, name: str) -> Queue:
+    if settings.queue == "sqs":
+        from adapters.queue_sqs import SqsQueue
+        from adapters.queue_sqs_connection import open_sqs
+
+        return SqsQueue(open_sqs(settings), f"{settings.sqs_queue_prefix}-{name}")
     from adapters.queue_sqlite import SqliteQueue
 
-    return SqliteQueue(settings.queue_database, "webhooks")
+    return SqliteQueue(settings.queue_database, name)
 
 
 def webhook_sender(settings: Settings) -> WebhookSender:
@@ -125,6 +133,11 @@ def webhook_sender(settings: Settings) -> WebhookSender:
 
 def execution_log(settings: Settings) -> ExecutionLog:
     """What was carried out."""
+    if settings.store == "dynamodb":
+        from adapters.dynamo import open_dynamo
+        from adapters.execution_log_dynamo import DynamoExecutionLog
+
+        return DynamoExecutionLog(open_dynamo(settings), settings.dynamodb_table)
     from adapters.execution_log_sqlite import SqliteExecutionLog
 
     return SqliteExecutionLog(settings.execution_database)
@@ -137,7 +150,62 @@ def operations_desk(settings: Settings) -> "tuple[SqliteOperationsDesk, InboxNot
     from adapters.system_operations_desk import SqliteOperationsDesk
 
     database = open_desk_database(settings.desk_database)
-    return SqliteOperationsDesk(database), InboxNotifier(database)
+    return SqliteOperationsDesk(database, time_zone=settings.time_zone), InboxNotifier(database)
+
+
+def message_templates() -> "JinjaTemplates":
+    """The words of every event in every language. Raises `ArtefactRefused` where some are missing."""
+    from adapters.message_templates import JinjaTemplates
+
+    return JinjaTemplates()
+
+
+def notice_key(settings: Settings) -> bytes:
+    """The key that signs links in mails."""
+    from adapters.key_files import read_or_make_key
+
+    return read_or_make_key(settings.notice_key)
+
+
+def rules_in_force(settings: Settings) -> "RulesInForce":
+    """The rules as the knowledge base states them; asked at each call, they follow its newest version."""
+    from adapters.rules_in_force import RulesInForce
+
+    return RulesInForce(settings.artefacts_dir / "kb")
+
+
+def outside_systems(
+    settings: Settings, desk: OperationsDesk
+) -> tuple[Mapping[str, OutsideSystem], Mapping[ActionKind, str], Mapping[str, CallbackReader]]:
+    """The outside systems by name, the one for each action, and the readers of their callbacks.
+
+    Raises `ArtefactRefused` for a configuration that is not whole or not safe.
+    """
+    from adapters.system_assembly import assemble_callbacks, assemble_routes, assemble_systems, read_world
+
+    world = read_world(settings)
+    return assemble_systems(world, desk), assemble_routes(world), assemble_callbacks(world)
+
+
+def completion_sources(settings: Settings) -> "Mapping[str, CompletionSource]":
+    """The outside systems that have to be asked for what has ended. Raises as `outside_systems`."""
+    from adapters.system_assembly import assemble_sources, read_world
+
+    return assemble_sources(read_world(settings))
+
+
+def call_limits(settings: Settings) -> Mapping[str, float]:
+    """The seconds that one call of each outside system can take. Raises as `outside_systems`."""
+    from adapters.system_assembly import assemble_limits, read_world
+
+    return assemble_limits(read_world(settings))
+
+
+def channels(settings: Settings) -> Mapping[ChannelName, Channel]:
+    """How messages are pushed to people, as far as that is configured. Raises as `outside_systems`."""
+    from adapters.system_assembly import assemble_channels, read_world
+
+    return assemble_channels(read_world(settings))
 
 
 def rate_limits(settings: Settings) -> RateLimits:

@@ -8,7 +8,8 @@ from core.errors import SystemUnavailable
 NEWEST = 2**62 - 1
 """Above every number that a row can have."""
 
-_SCHEMA = (
+# One script for each version of the file.
+SCHEMA = (
     """
     CREATE TABLE work_orders (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -51,6 +52,21 @@ _SCHEMA = (
     ALTER TABLE work_orders ADD COLUMN licence TEXT;
     ALTER TABLE work_orders ADD COLUMN not_before INTEGER
     """,
+    """
+    ALTER TABLE work_orders ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE work_orders ADD COLUMN waits_for TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE work_orders ADD COLUMN amenity TEXT;
+    ALTER TABLE work_orders ADD COLUMN assigned_to TEXT;
+    ALTER TABLE work_orders ADD COLUMN planned_by TEXT;
+    ALTER TABLE work_orders ADD COLUMN scheduled_start INTEGER;
+    ALTER TABLE work_orders ADD COLUMN scheduled_end INTEGER;
+    ALTER TABLE work_orders ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+    CREATE INDEX scheduled_work_orders ON work_orders (scheduled_start, number)
+        WHERE status = 'Open' AND scheduled_start IS NOT NULL;
+    CREATE INDEX scheduled_work_orders_of_building ON work_orders (building_id, scheduled_start, number)
+        WHERE status = 'Open' AND scheduled_start IS NOT NULL;
+    CREATE INDEX taken_amenities ON work_orders (amenity, building_id, scheduled_end) WHERE amenity IS NOT NULL
+    """,
 )
 
 
@@ -59,7 +75,7 @@ def open_desk_database(path: Path) -> Database:
 
     Raises `SystemUnavailable`.
     """
-    return Database(path, _SCHEMA, unavailable=SystemUnavailable)
+    return Database(path, SCHEMA, unavailable=SystemUnavailable)
 
 
 def parse_number(identifier: str, prefix: str) -> int:

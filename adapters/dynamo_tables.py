@@ -17,6 +17,8 @@ SHARDS = 8
 EVENTS = "{}_events"
 KEYS = "{}_keys"
 DOCUMENTS = "{}_documents"
+EXECUTIONS = "{}_executions"
+OUTSIDE_IDS = "{}_outside_ids"
 
 _SHOWN = ("status", "category", "urgency")
 """What lists are filtered by, beside the building."""
@@ -124,8 +126,11 @@ BY_RESOURCE = Index("by_resource", "resource_id", "answered_key")
 KEY_TABLE = Table(KEYS, "key", indexes=(BY_RESOURCE,), expires="removable_at")
 BY_LIST = Index("by_list", "list", "place", holds_all=True)
 DOCUMENT_TABLE = Table(DOCUMENTS, "document", indexes=(BY_LIST,))
+DEAD_LETTERED = Index("dead_lettered", "dead_list", "dead_place", holds_all=True)
+EXECUTION_TABLE = Table(EXECUTIONS, "execution_id", indexes=(DEAD_LETTERED,))
+OUTSIDE_ID_TABLE = Table(OUTSIDE_IDS, "outside_id", "place")
 
-TABLES = (REQUEST_TABLE, EVENT_TABLE, KEY_TABLE, DOCUMENT_TABLE)
+TABLES = (REQUEST_TABLE, EVENT_TABLE, KEY_TABLE, DOCUMENT_TABLE, EXECUTION_TABLE, OUTSIDE_ID_TABLE)
 
 
 def create_tables(client: Any, prefix: str, *, recoverable: bool = True) -> list[str]:

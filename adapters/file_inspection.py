@@ -1,29 +1,33 @@
-"""Checks residents' files by their content: pictures with Pillow, PDF with pypdf, and their kind by the first bytes."""
+"""Checks residents' files by their content, PDF in a process of its own, and their kind by the first bytes."""
 
 import io
+import logging
+import os
+import subprocess
+import sys
 import warnings
-from collections.abc import Iterator
+from pathlib import Path
 from typing import cast, get_args
 
 import filetype  # pyright: ignore[reportMissingTypeStubs] - it has none
 from PIL import Image, ImageOps, UnidentifiedImageError
-from pypdf import PdfReader, PdfWriter
-from pypdf.errors import PyPdfError
-from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject
 
+from adapters import pdf_cleaning
 from core.attachments import CheckedFile, ContentType, FileRefused, UnsupportedFile
 
 MAX_PIXELS = 60_000_000
 """More than any telephone takes; a picture that unpacks to more is refused before it is unpacked."""
-MAX_PAGES = 200
-MAX_PDF_OBJECTS = 100_000
+PDF_TIMEOUT_S = 6.0
+"""With the start of the process, which takes a fraction of a second."""
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-_ACTIVE = frozenset({"/JavaScript", "/JS", "/Launch", "/EmbeddedFiles", "/EF", "/XFA", "/RichMedia"})
-"""Keys of a PDF's dictionaries that hold scripts, programs or other files."""
-_ACTIONS = frozenset({"/JavaScript", "/Launch", "/SubmitForm", "/ImportData", "/GoToR", "/GoToE", "/RichMediaExecute"})
-"""Values of an action's `/S` that reach outside the document."""
-MAX_NESTING = 50
 _ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "application/x-pdf": "application/pdf"}
+
+CHILD_ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ} | {
+    "PYTHONPATH": str(Path(__file__).parents[1])
+}
+"""No setting and no secret of this process is given to one that reads strangers' files."""
+
+log = logging.getLogger(__name__)
 
 
 class ContentInspector:
@@ -84,54 +88,22 @@ def _encode(picture: Image.Image, wanted: str) -> bytes:
 
 
 def _clean_pdf(content: bytes) -> bytes:
-    """The pages in a new document, without its information and metadata."""
+    """What `adapters.pdf_cleaning` makes of it, in a process that is killed when it takes too long."""
     try:
-        reader = PdfReader(io.BytesIO(content), strict=False)
-        if reader.is_encrypted:
-            raise FileRefused("The document is encrypted.")
-        pages = len(reader.pages)
-        if not 1 <= pages <= MAX_PAGES:
-            raise FileRefused(f"The document has {pages} pages; 1 to {MAX_PAGES} are taken.")
-        _require_passive(reader)
-        writer = PdfWriter()
-        for page in reader.pages:
-            page.pop("/Metadata", None)
-            page.pop("/PieceInfo", None)
-            page.pop("/AA", None)
-            writer.add_page(page)
-        writer.metadata = None
-        written = io.BytesIO()
-        writer.write(written)
-        return written.getvalue()
-    except FileRefused:
-        raise
-    except (PyPdfError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        raise FileRefused("The document is damaged.") from None
-
-
-def _require_passive(reader: PdfReader) -> None:
-    """Refuse scripts, launched programs and files within the file, wherever in the document they are."""
-    numbers = [(number, generation) for generation, objects in reader.xref.items() for number in objects]
-    numbers += [(number, 0) for number in reader.xref_objStm]
-    if len(numbers) > MAX_PDF_OBJECTS:
-        raise FileRefused("The document has too many parts.")
-    for number, generation in numbers:
-        if _is_active(reader.get_object(IndirectObject(number, generation, reader))):
-            raise FileRefused("The document holds scripts or other files.")
-
-
-def _is_active(value: object, depth: int = 0) -> bool:
-    """Whether an object, or one that stands in it, acts; what it refers to is an object of its own."""
-    if depth > MAX_NESTING:
-        raise FileRefused("The document is nested too deeply.")
-    if isinstance(value, DictionaryObject):
-        entries = cast(dict[str, object], value)
-        if not _ACTIVE.isdisjoint(entries) or entries.get("/S") in _ACTIONS:
-            return True
-        # The dictionary's own subscript follows references.
-        return any(_is_active(child, depth + 1) for child in entries.values())
-    if isinstance(value, ArrayObject):
-        # Iterating by subscript would follow references.
-        children = cast(Iterator[object], list.__iter__(value))  # pyright: ignore[reportUnknownMemberType]
-        return any(_is_active(child, depth + 1) for child in children)
-    return False
+        done = subprocess.run(
+            [sys.executable, "-sP", "-m", pdf_cleaning.__name__],
+            input=content,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=PDF_TIMEOUT_S,
+            env=CHILD_ENVIRONMENT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise FileRefused("The document takes too long to read.") from None
+    if done.returncode == pdf_cleaning.REFUSED:
+        raise FileRefused(done.stdout.decode())
+    if done.returncode != 0:
+        log.warning("a PDF ended its reader with status %d", done.returncode)
+        raise FileRefused("The document can't be read.")
+    return done.stdout

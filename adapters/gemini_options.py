@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field
 from adapters.gemini_answers import read_form
 from adapters.masking import Masked
 from core.contract import Contract
-from core.labels import ActionKind, Crew
+from core.execution_labels import ActionKind
+from core.labels import Crew
 from core.messages import Retrieved
 from core.ports.intelligence import Figure, ProposedOption
 from core.request import Citation, Classification

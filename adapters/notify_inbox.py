@@ -10,7 +10,7 @@ from adapters.desk_database import NEWEST, parse_number
 from adapters.sqlite import Database, from_millis, to_millis
 from core.erasure import ErasureScope
 from core.errors import NotFound
-from core.messages import Notification
+from core.execution import Notification
 from core.ports.execution import DeliveredNotification
 from core.ports.page import Page
 

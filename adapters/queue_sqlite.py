@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -11,21 +10,11 @@ from adapters import queue_sqlite_messages as table
 from adapters.arrivals import arrivals_at
 from adapters.sqlite import Database, from_millis, to_millis
 from core.errors import QueueUnavailable
-from core.ports.queue import Delivery, QueueDepth, QueueMessage
+from core.ports.queue import DeadLetter, Delivery, QueueDepth, QueueMessage
 
 FIRST_POLL_S = 0.02
 LONGEST_POLL_S = 0.25
 POLL_GROWTH = 1.6
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A message that was moved aside for a person."""
-
-    message: QueueMessage
-    reason: str
-    attempts: int
-    at: datetime
 
 
 class SqliteQueue:
@@ -33,7 +22,7 @@ class SqliteQueue:
 
     A message goes to whoever asks first once it is visible, in the order of becoming visible. Who receives is woken at
     once by a send of the same process, and finds those of other processes by polling: after 20 ms, then more rarely,
-    up to 250 ms.
+    up to 250 ms. An id is known while its message is there and for a day after: sent again, it is dropped.
     """
 
     def __init__(
@@ -85,16 +74,20 @@ class SqliteQueue:
         await self._database.write(lambda connection: table.bury(connection, self._name, delivery.receipt, reason, now))
 
     async def dead_letters(self, limit: int) -> tuple[DeadLetter, ...]:
-        """What was moved aside, the latest first."""
         rows = self._database.read(lambda connection: table.buried(connection, self._name, limit))
         return tuple(
             DeadLetter(table.to_message(row), reason, attempts, from_millis(at)) for *row, reason, attempts, at in rows
         )
 
     async def redrive(self, message_id: str) -> bool:
-        """Put a dead letter back into the queue as if it were new; False where there is none with this id."""
         now = self._now()
         found = await self._database.write(lambda connection: table.dig_up(connection, self._name, message_id, now))
+        self._arrivals.announce()
+        return found
+
+    async def redrive_all(self) -> int:
+        now = self._now()
+        found = await self._database.write(lambda connection: table.dig_up_all(connection, self._name, now))
         self._arrivals.announce()
         return found
 
@@ -125,7 +118,10 @@ class SqliteQueue:
             return table.claim(connection, self._name, limit, now, now + round(visibility_s * 1000))
 
         rows = await self._database.write(write)
-        return tuple(Delivery(table.to_message(row), receipt, attempts) for *row, receipt, attempts in rows)
+        return tuple(
+            Delivery(table.to_message(row), receipt, attempts, None if redriven is None else from_millis(redriven))
+            for *row, receipt, attempts, redriven in rows
+        )
 
     async def _show_again(self, delivery: Delivery, delay_s: float) -> None:
         visible_at = self._now() + round(delay_s * 1000)

@@ -43,6 +43,7 @@ CREATE INDEX by_age ON messages (queue, sent_at, state) WHERE state = 'waiting';
 CREATE INDEX dead ON messages (queue, ended_at, state) WHERE state = 'dead';
 CREATE INDEX deleted ON messages (ended_at) WHERE state = 'deleted'
 """,
+    "ALTER TABLE messages ADD COLUMN redriven_at INTEGER",
 )
 
 _MESSAGE = "message_id, type, data, time, correlation_id"
@@ -52,7 +53,7 @@ VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, 0)
 ON CONFLICT (queue, message_id) DO UPDATE SET
     type = excluded.type, data = excluded.data, time = excluded.time, correlation_id = excluded.correlation_id,
     state = 'waiting', sent_at = excluded.sent_at, visible_at = excluded.visible_at, attempts = 0, receipt = NULL,
-    ended_at = NULL, reason = NULL
+    ended_at = NULL, reason = NULL, redriven_at = NULL
 WHERE state = 'deleted' AND ended_at <= ?
 """
 _PURGE = """
@@ -64,7 +65,7 @@ _CLAIM = f"""
 UPDATE messages SET visible_at = ?, attempts = attempts + 1, receipt = hex(randomblob(12)) WHERE row IN (
     SELECT row FROM messages INDEXED BY waiting WHERE queue = ? AND state = 'waiting' AND visible_at <= ?
     ORDER BY visible_at, row LIMIT ?
-) RETURNING row, {_MESSAGE}, receipt, attempts
+) RETURNING row, {_MESSAGE}, receipt, attempts, redriven_at
 """
 _COUNT = """
 SELECT
@@ -74,6 +75,11 @@ SELECT
      WHERE queue = :queue AND state = 'waiting' AND visible_at > :now),
     (SELECT count(*) FROM messages INDEXED BY dead WHERE queue = :queue AND state = 'dead'),
     (SELECT min(sent_at) FROM messages INDEXED BY by_age WHERE queue = :queue AND state = 'waiting')
+"""
+_DIG_UP = """
+UPDATE messages SET state = 'waiting', attempts = 0, sent_at = ?, visible_at = ?, ended_at = NULL, reason = NULL,
+    redriven_at = ?
+WHERE queue = ? AND state = 'dead'
 """
 
 
@@ -107,7 +113,7 @@ def next_visible(connection: Connection, queue: str) -> int | None:
 
 
 def claim(connection: Connection, queue: str, limit: int, now: int, hidden_until: int) -> list[Row]:
-    """Hide what has been visible the longest and return it in the order of sending, with receipt and attempts."""
+    """Hide what has been visible the longest and return it in the order of sending, with what `Delivery` has."""
     rows = connection.execute(_CLAIM, (hidden_until, queue, now, limit)).fetchall()
     return [row[1:] for row in sorted(rows)]
 
@@ -149,12 +155,12 @@ def buried(connection: Connection, queue: str, limit: int) -> list[Row]:
 
 def dig_up(connection: Connection, queue: str, message_id: str, now: int) -> bool:
     """Make a message that was set aside wait again, as if new."""
-    changed = connection.execute(
-        "UPDATE messages SET state = 'waiting', attempts = 0, sent_at = ?, visible_at = ?, ended_at = NULL,"
-        " reason = NULL WHERE queue = ? AND message_id = ? AND state = 'dead'",
-        (now, now, queue, message_id),
-    )
-    return changed.rowcount == 1
+    return connection.execute(f"{_DIG_UP} AND message_id = ?", (now, now, now, queue, message_id)).rowcount == 1
+
+
+def dig_up_all(connection: Connection, queue: str, now: int) -> int:
+    """Make all that were set aside wait again, as if new; returns how many."""
+    return connection.execute(_DIG_UP, (now, now, now, queue)).rowcount
 
 
 def holding(connection: Connection, queue: str, needles: Collection[str]) -> list[tuple[int, str]]:

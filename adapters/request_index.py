@@ -4,13 +4,12 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.identity import POLICY
 from core.labels import Category, Crew, Status, Trade, Urgency
 from core.record import RequestRecord
 from core.request import Request
 from core.status import ENDED
 
-POLICY = "policy"
-"""Who `selected_by` names where policy selected."""
 UNKNOWN_URGENCY_ORDER = 1
 """What nobody could judge yet is looked at right after emergencies."""
 

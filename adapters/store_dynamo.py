@@ -12,7 +12,7 @@ from datetime import datetime
 from adapters import store_dynamo_due, store_dynamo_history, store_dynamo_items, store_dynamo_keys, store_dynamo_lists
 from adapters.dynamo import Dynamo
 from adapters.dynamo_tables import KEYS, SHARDS
-from adapters.sqlite import from_millis
+from adapters.sqlite import from_millis, to_millis
 from adapters.store_dynamo_attributes import millis_of
 from adapters.wanted_key import WantedKey
 from core.labels import Category
@@ -101,8 +101,13 @@ class DynamoRequestStore:
     async def finish_key(self, key: str, answer: StoredAnswer) -> None:
         await store_dynamo_keys.finish(self._dynamo, self._keys, key, answer)
 
-    async def release_key(self, key: str) -> None:
-        await store_dynamo_keys.release(self._dynamo, self._keys, key)
+    async def renew_key(self, key: str, *, leased_until: datetime, until: datetime) -> bool:
+        before, after = to_millis(leased_until), to_millis(until)
+        return await store_dynamo_keys.move_lease(self._dynamo, self._keys, key, before, after)
+
+    async def release_key(self, key: str, *, leased_until: datetime) -> None:
+        """See the port. The key keeps its resource id: what was begun under it must not be made twice."""
+        await store_dynamo_keys.move_lease(self._dynamo, self._keys, key, to_millis(leased_until), 0)
 
     async def forget_answers(self, resource_ids: Collection[str]) -> None:
         await store_dynamo_keys.forget(self._dynamo, self._keys, resource_ids)

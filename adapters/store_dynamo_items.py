@@ -50,23 +50,37 @@ class ItemTables:
         return EVENTS.format(self.table)
 
 
+@dataclass(frozen=True)
+class NewRows:
+    """What the two tables hold of a new request: its item, and the rows of its timeline and of its parts."""
+
+    item: Attributes
+    beside: list[Attributes]
+
+
+def new_rows(record: RequestRecord, events: Sequence[Event], shards: int, token: str) -> NewRows:
+    """The rows of a new request, whose write has this token."""
+    request_id, documents = record.request.request_id, documents_of(record)
+    item = attributes_of(record, documents, shards) | {
+        "request_id": request_id,
+        "events": len(events),
+        "escalated": is_escalated(record) or None,
+        "write_token": token,
+    }
+    return NewRows(item, _event_rows(request_id, events) + _part_rows(request_id, 1, documents))
+
+
 async def create(where: ItemTables, record: RequestRecord, events: Sequence[Event]) -> bool:
     """Store a new request; False where its id exists."""
     if record.request.version != 1:
         raise BrokenInvariant("A new request has version 1.")
     if before_first(events) != 0:
         raise BrokenInvariant("The events of a new request are numbered from 1.")
-    request_id, documents, token = record.request.request_id, documents_of(record), uuid4().hex
-    item = attributes_of(record, documents, where.shards) | {
-        "request_id": request_id,
-        "events": len(events),
-        "escalated": is_escalated(record) or None,
-        "write_token": token,
-    }
-    put = {"Item": to_wire(item), "ConditionExpression": "attribute_not_exists(request_id)"}
-    rows = _event_rows(request_id, events) + _part_rows(request_id, 1, documents)
+    token = uuid4().hex
+    rows = new_rows(record, events, where.shards, token)
+    put = {"Item": to_wire(rows.item), "ConditionExpression": "attribute_not_exists(request_id)"}
     try:
-        await where.dynamo.write([_conditioned(where.table, "Put", put), *_puts(where.events, rows)])
+        await where.dynamo.write([_conditioned(where.table, "Put", put), *_puts(where.events, rows.beside)])
     except ConditionFailed as refused:
         return _is_own(refused.item, token)
     return True

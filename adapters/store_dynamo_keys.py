@@ -8,7 +8,8 @@ import asyncio
 import hashlib
 import json
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from uuid import uuid4
 
 from adapters.dynamo import ConditionFailed, Dynamo, Selection
@@ -51,12 +52,27 @@ async def finish(dynamo: Dynamo, table: str, key: str, answer: StoredAnswer) -> 
         "body": zlib.compress(answer.body),
         "answered_key": stored,
     }
-    await _change(dynamo, table, stored, changes)
+    expression = Expression()
+    unanswered = f"attribute_not_exists({expression.name('status')})"
+    condition = f"attribute_exists({expression.name('key')}) AND {unanswered}"
+    with suppress(ConditionFailed):
+        await _change(dynamo, table, stored, expression, changes, condition)
 
 
-async def release(dynamo: Dynamo, table: str, key: str) -> None:
-    """End the lease. The key keeps its resource id: what was begun under it must not be made twice."""
-    await _change(dynamo, table, _stored(key), {"leased_until": 0})
+async def move_lease(dynamo: Dynamo, table: str, key: str, before: int, after: int) -> bool:
+    """Have the lease that ends at `before` end at `after`; False where there is no such one.
+
+    Its end tells the holder: whoever takes a key over does so after that moment, and so holds it until a later one.
+    """
+    expression = Expression()
+    until = f"{expression.name('leased_until')} = {expression.value(before)}"
+    condition = f"{until} AND attribute_not_exists({expression.name('status')})"
+    try:
+        await _change(dynamo, table, _stored(key), expression, {"leased_until": after}, condition)
+    except ConditionFailed as refused:
+        # The answer to this very call may have been lost, and botocore sent it again.
+        return refused.item is not None and "status" not in refused.item and refused.item["leased_until"] == after
+    return True
 
 
 async def forget(dynamo: Dynamo, table: str, resource_ids: Collection[str]) -> None:
@@ -105,50 +121,38 @@ async def _join(dynamo: Dynamo, table: str, wanted: WantedKey, held: Item, token
     open_still = f"attribute_not_exists({expression.name('status')})"
     changes: dict[str, Value | None] = {"leased_until": wanted.leased_until, "lease_token": token}
     try:
-        await dynamo.call(
-            "update_item",
-            TableName=table,
-            Key=to_wire({"key": _stored(wanted.key)}),
-            UpdateExpression=expression.update(changes),
-            ConditionExpression=f"{same} AND {until} AND {open_still}",
-            **expression.arguments(),
-        )
+        await _change(dynamo, table, _stored(wanted.key), expression, changes, f"{same} AND {until} AND {open_still}")
     except ConditionFailed:
         return False
     return True
 
 
-async def _change(dynamo: Dynamo, table: str, stored: str, changes: dict[str, Value]) -> None:
-    """Change a key that has no answer; nothing happens where there is none, or an answer."""
-    expression = Expression()
-    unanswered = f"attribute_not_exists({expression.name('status')})"
-    try:
-        await dynamo.call(
-            "update_item",
-            TableName=table,
-            Key=to_wire({"key": stored}),
-            UpdateExpression=expression.update(changes),
-            ConditionExpression=f"attribute_exists({expression.name('key')}) AND {unanswered}",
-            **expression.arguments(),
-        )
-    except ConditionFailed:
-        return
+async def _change(
+    dynamo: Dynamo,
+    table: str,
+    stored: str,
+    expression: Expression,
+    changes: Mapping[str, Value | None],
+    condition: str,
+) -> None:
+    """Change a stored key; `condition` is of `expression`. Raises `ConditionFailed` with what is stored."""
+    await dynamo.call(
+        "update_item",
+        TableName=table,
+        Key=to_wire({"key": stored}),
+        UpdateExpression=expression.update(changes),
+        ConditionExpression=condition,
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        **expression.arguments(),
+    )
 
 
 async def _forget_one(dynamo: Dynamo, table: str, stored: str) -> None:
     expression = Expression()
     changes: dict[str, Value | None] = dict.fromkeys(ANSWER)
-    try:
-        await dynamo.call(
-            "update_item",
-            TableName=table,
-            Key=to_wire({"key": stored}),
-            UpdateExpression=expression.update(changes | {"leased_until": 0}),
-            ConditionExpression=f"attribute_exists({expression.name('status')})",
-            **expression.arguments(),
-        )
-    except ConditionFailed:
-        return
+    answered = f"attribute_exists({expression.name('status')})"
+    with suppress(ConditionFailed):
+        await _change(dynamo, table, stored, expression, changes | {"leased_until": 0}, answered)
 
 
 def _stored(key: str) -> str:

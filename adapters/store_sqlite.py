@@ -132,8 +132,16 @@ class SqliteRequestStore:
     async def forget_answers(self, resource_ids: Collection[str]) -> None:
         await self._database.write(lambda connection: store_sqlite_keys.forget(connection, resource_ids))
 
-    async def release_key(self, key: str) -> None:
-        await self._database.write(lambda connection: store_sqlite_keys.release(connection, key))
+    async def renew_key(self, key: str, *, leased_until: datetime, until: datetime) -> bool:
+        before, after = to_millis(leased_until), to_millis(until)
+        return await self._database.write(
+            lambda connection: store_sqlite_keys.move_lease(connection, key, before, after)
+        )
+
+    async def release_key(self, key: str, *, leased_until: datetime) -> None:
+        """See the port. The key keeps its resource id: what was begun under it must not be made twice."""
+        before = to_millis(leased_until)
+        await self._database.write(lambda connection: store_sqlite_keys.move_lease(connection, key, before, 0))
 
     async def compact(self) -> None:
         await self._database.compact()

@@ -59,9 +59,16 @@ def finish(connection: sqlite3.Connection, key: str, answer: StoredAnswer) -> No
     )
 
 
-def release(connection: sqlite3.Connection, key: str) -> None:
-    """End the lease. The key keeps its resource id: what was begun under it must not be made twice."""
-    connection.execute("UPDATE idempotency_keys SET leased_until = 0 WHERE key = ? AND status IS NULL", (key,))
+def move_lease(connection: sqlite3.Connection, key: str, before: int, after: int) -> bool:
+    """Have the lease that ends at `before` end at `after`; False where there is no such one.
+
+    Its end tells the holder: whoever takes a key over does so after that moment, and so holds it until a later one.
+    """
+    moved = connection.execute(
+        "UPDATE idempotency_keys SET leased_until = ? WHERE key = ? AND leased_until = ? AND status IS NULL",
+        (after, key, before),
+    )
+    return moved.rowcount == 1
 
 
 def forget(connection: sqlite3.Connection, resource_ids: Collection[str]) -> None:

@@ -14,11 +14,12 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from bench.handles import HttpHandle
-from bench.one_process import execution_service, request_management
+from bench.one_process import request_management
 from core.messages import AssessItem, ResolveItem
 from core.settings import Settings, load_settings
 from deployments.ai_processing.deployment import AIProcessing
 from deployments.decision_simulation.deployment import DecisionSimulation
+from deployments.execution.deployment import open_service
 from deployments.request_management.api.application import build_api
 from deployments.request_management.handles import AIProcessingHandle, DecisionSimulationHandle
 from deployments.request_management.service import RequestManagementService
@@ -48,7 +49,7 @@ def serve_calls(make: Callable[[Settings], Any], settings: Settings) -> FastAPI:
 
 def started_execution(settings: Settings) -> Any:
     """Execution with its consumer running."""
-    service = execution_service(settings)
+    service = open_service(settings)
     service.start()
     return service
 

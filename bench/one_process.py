@@ -9,23 +9,9 @@ from bench.handles import LocalHandle
 from core.settings import Settings
 from deployments.ai_processing.deployment import AIProcessing
 from deployments.decision_simulation.deployment import DecisionSimulation
-from deployments.execution.operations import ExecutionService
+from deployments.execution.deployment import open_service
 from deployments.request_management.handles import AIProcessingHandle, DecisionSimulationHandle, ExecutionHandle
 from deployments.request_management.service import RequestManagementService
-
-
-def execution_service(settings: Settings) -> ExecutionService:
-    """Execution with its embedded adapters."""
-    desk, notifier = build.operations_desk(settings)
-    return ExecutionService(
-        log=build.execution_log(settings),
-        desk=desk,
-        notifier=notifier,
-        commands=build.execution_queue(settings),
-        outcomes=build.outcome_queue(settings),
-        settings=settings,
-        version=build.version(),
-    )
 
 
 @asynccontextmanager
@@ -60,7 +46,7 @@ async def one_process(settings: Settings) -> AsyncGenerator[RequestManagementSer
 @asynccontextmanager
 async def assembled(settings: Settings, ai: object, decision: object) -> AsyncGenerator[RequestManagementService]:
     """As `one_process`, around thinking services that are there already."""
-    execution = execution_service(settings)
+    execution = open_service(settings)
     execution.start()
     handles = (LocalHandle(ai), LocalHandle(decision), LocalHandle(execution))
     try:

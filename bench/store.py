@@ -25,7 +25,8 @@ from adapters.store_sqlite import SqliteRequestStore
 from adapters.store_sqlite_items import creation
 from adapters.store_sqlite_schema import SCHEMA
 from core.errors import StoreUnavailable
-from core.labels import ActionKind, ApprovalTier, Category, Crew, Intent, RiskLevel, Status, Trade, Urgency
+from core.execution_labels import ActionKind
+from core.labels import ApprovalTier, Category, Crew, Intent, RiskLevel, Status, Trade, Urgency
 from core.messages import DecisionTrace
 from core.ports.store import RequestFilter
 from core.record import NextAction, RequestRecord

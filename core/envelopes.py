@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from core.contract import Contract
 from core.errors import Invalid
-from core.messages import ExecutionCommand, ExecutionOutcome
+from core.execution import ExecutionCommand, ExecutionOutcome
 from core.ports.queue import QueueMessage
 
 COMMAND_TYPE = "aam.execution.v1"

@@ -7,13 +7,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import Unavailable
-from core.messages import ActionCall, ExecutionCommand, Notification
+from core.execution import ActionCall, ExecutionCommand, Notification
 from core.request import ResidentId
 
 ERASED = "[erased]"
 """Stands where words were."""
 _PREFIX = "RES_ERASED_"
-_PLAIN_PARAMETERS = frozenset({"crew", "role", "building_id", "cost_limit_usd", "recipient_kind", "channel"})
+_PLAIN_PARAMETERS = frozenset(
+    {
+        "amount_usd",
+        "building_id",
+        "category",
+        "channel",
+        "charged_usd",
+        "correct_usd",
+        "cost_limit_usd",
+        "crew",
+        "duration_hours",
+        "event",
+        "kind",
+        "quantity",
+        "recipient_kind",
+        "role",
+    }
+)
+_PERSONS = ("recipient", "resident_id")
+"""Parameters that say whom it is for."""
 _WORDS = frozenset({"title", "subject", "body"})
 
 
@@ -59,20 +78,26 @@ class ErasureScope:
     def notification(self, sent: Notification) -> Notification:
         """The message without its words."""
         return sent.model_copy(
-            update={"recipient": self.renamed(sent.recipient), "subject": ERASED, "body": ERASED, "channel": None}
+            update={
+                "recipient": self.renamed(sent.recipient),
+                "subject": ERASED,
+                "body": ERASED,
+                "fields": {},
+                "channel": None,
+            }
         )
 
     def _call(self, call: ActionCall, *, is_whole: bool) -> ActionCall:
-        if not is_whole and call.parameters.get("recipient") != self.resident_id:
+        if not is_whole and self.resident_id not in [call.parameters.get(name) for name in _PERSONS]:
             return call
         return call.model_copy(update={"parameters": self._parameters(call.parameters)})
 
     def _parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """What is no person's; what must be there as a marker; nothing else."""
         plain = {name: value for name, value in parameters.items() if name in _PLAIN_PARAMETERS}
-        words = {name: ERASED for name in parameters if name in _WORDS}
-        recipient = {"recipient": self.renamed(parameters["recipient"])} if "recipient" in parameters else {}
-        return {**plain, **words, **recipient}
+        words = {name: ERASED for name, value in parameters.items() if name in _WORDS and value is not None}
+        persons = {name: self.renamed(parameters[name]) for name in _PERSONS if name in parameters}
+        return {**plain, **words, **persons}
 
 
 def new_pseudonym() -> ResidentId:

@@ -186,6 +186,18 @@ class SystemUnavailable(Unavailable):
     code = "system_unavailable"
 
 
+class SystemBusy(SystemUnavailable):
+    """An outside system was not called: its circuit is open, it has no room, or its rate is used up."""
+
+    code = "system_busy"
+
+    def __init__(self, detail: str, wait_s: float = 5.0) -> None:
+        Exception.__init__(self, detail, wait_s)
+        self.detail = detail
+        self.wait_s = wait_s
+        """After so long a call may be worth while."""
+
+
 LanguageModelFailure = Literal["timed_out", "failed", "over_budget", "circuit_open", "refused", "invalid"]
 
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from core.labels import ApprovalTier, Role
 
+POLICY = "policy"
+"""Who has done what policy does in a resident's place."""
+
 
 @dataclass(frozen=True)
 class Principal:

@@ -127,26 +127,3 @@ class Situation(StrEnum):
     EXTREME_WEATHER = "extreme_weather"
     ACTIVE_WATER = "active_water"
     SECURITY_BREACH = "security_breach"
-
-
-class ActionKind(StrEnum):
-    """What Execution knows how to carry out; each kind belongs to one outside system."""
-
-    DISPATCH_WORK_ORDER = "dispatch_work_order"
-    """A work order for one crew on the operations desk."""
-    CREATE_STAFF_TASK = "create_staff_task"
-    """A task for the office, concierge or security on the operations desk."""
-    ALERT_ON_CALL = "alert_on_call"
-    """A message to the person on call, recorded until somebody acknowledges it."""
-    NOTIFY = "notify"
-    """A message to a resident or to a staff role."""
-
-
-class ExecutionStatus(StrEnum):
-    """How far an execution, or one step of it, has come."""
-
-    QUEUED = "Queued"
-    RUNNING = "Running"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    DEAD_LETTERED = "DeadLettered"

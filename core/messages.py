@@ -10,12 +10,9 @@ from pydantic import Field
 
 from core.contract import Contract, Dollars, UtcTime
 from core.labels import (
-    ActionKind,
     Category,
     Crew,
-    ExecutionStatus,
     Intent,
-    Role,
     Status,
     Trade,
     Urgency,
@@ -24,8 +21,6 @@ from core.request import (
     Answer,
     Classification,
     Decision,
-    ExecutionId,
-    ExecutionStep,
     OptionId,
     RequestId,
     ResolutionOption,
@@ -235,98 +230,6 @@ class RetrieveQuery(Contract):
     doc_type: str | None = None
     min_score: float | None = None
     """None for the calibrated minimum."""
-
-
-class ActionCall(Contract):
-    """One thing to do in an outside system."""
-
-    action: ActionKind
-    parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
-
-
-class ExecutionCommand(Contract):
-    """Carry out these actions, in this order, for this request."""
-
-    execution_id: ExecutionId
-    request_id: RequestId | None
-    option_id: OptionId | None = None
-    urgency: Urgency
-    actions: tuple[ActionCall, ...] = Field(min_length=1)
-    correlation_id: str
-    requested_by: str
-    """A subject, or `system` where policy acted."""
-
-
-class Execution(Contract):
-    """The log of one execution."""
-
-    execution_id: ExecutionId
-    request_id: RequestId | None
-    status: ExecutionStatus
-    attempts: int
-    steps: tuple[ExecutionStep, ...]
-    created_at: UtcTime
-    updated_at: UtcTime
-
-
-class ExecutionOutcome(Contract):
-    """News of an execution, or of the work that it started, for the request."""
-
-    execution_id: ExecutionId
-    request_id: RequestId
-    kind: Literal["running", "succeeded", "failed", "dead_lettered", "work_completed"]
-    at: UtcTime
-    steps: tuple[ExecutionStep, ...] = ()
-    notes: str | None = None
-    actor: str = "system"
-    actual_cost_usd: float | None = None
-    actual_hours: float | None = None
-
-
-class Notification(Contract):
-    """A message to a resident, or to everybody who holds a staff role."""
-
-    recipient_kind: Literal["resident", "staff_role", "on_call"]
-    recipient: str
-    """A resident id, a role, or the building whose on-call person is meant."""
-    role: Role | None = None
-    subject: str
-    body: str
-    channel: str | None = None
-    urgency: Urgency = Urgency.MEDIUM
-    request_id: RequestId | None = None
-
-
-class WorkOrder(Contract):
-    """A job on the operations desk."""
-
-    work_order_id: str
-    request_id: RequestId | None
-    execution_id: ExecutionId
-    kind: Literal["work_order", "staff_task"]
-    crew: Crew
-    title: str
-    steps: tuple[str, ...] = ()
-    building_id: str | None = None
-    unit: str | None = None
-    instructions: str | None = None
-    """What the crew must know: the resident's words and wishes for the visit."""
-    cost_limit_usd: Dollars = 0.0
-    """The most that was agreed to; the crew asks before it spends more."""
-    vendor: str | None = None
-    """The vendor that is called in place of the crew, which only lets it in and looks after it."""
-    licence: str | None = None
-    """The licence that whoever does it must hold."""
-    not_before: UtcTime | None = None
-    """No visit before: notice of entry has to run, or quiet hours to end."""
-    urgency: Urgency
-    status: Literal["Open", "Done"]
-    created_at: UtcTime
-    closed_at: UtcTime | None = None
-    closed_by: str | None = None
-    notes: str | None = None
-    actual_cost_usd: float | None = None
-    actual_hours: float | None = None
 
 
 class ServiceHealth(Contract):

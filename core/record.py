@@ -6,9 +6,10 @@ from typing import Literal, cast
 from pydantic import Field, field_validator
 
 from core.contract import Contract, Dollars, Probability, UtcTime
+from core.execution import ExecutionCommand
 from core.labels import Category, Urgency
-from core.messages import DecisionTrace, ExecutionCommand, Retrieved
-from core.request import Request, ResidentId
+from core.messages import DecisionTrace, Retrieved
+from core.request import ExecutionId, Request, ResidentId
 from core.service_terms import ServiceTerms
 
 
@@ -83,6 +84,8 @@ class RequestRecord(Contract):
     """How often `next_action` was tried."""
     outbox: tuple[ExecutionCommand, ...] = ()
     """Commands that the queue does not hold yet."""
+    last_command: ExecutionId | None = None
+    """The newest command for it that was put into the outbox; the next one begins after it."""
     selected_by: str | None = None
     """Who selected the option: a subject, or `policy` in the resident's place."""
     ordered_usd: float = 0.0

@@ -6,19 +6,8 @@ from pydantic import Field, StrictBool, StrictFloat, model_validator
 
 from core.contract import Contract, Dollars, Hours, Probability, UtcTime
 from core.entry import EntryTerms
-from core.labels import (
-    ActionKind,
-    ApprovalTier,
-    Category,
-    Crew,
-    ExecutionStatus,
-    Intent,
-    RiskLevel,
-    Situation,
-    Status,
-    Trade,
-    Urgency,
-)
+from core.execution_labels import ActionKind, ExecutionStatus, StepStatus
+from core.labels import ApprovalTier, Category, Crew, Intent, RiskLevel, Situation, Status, Trade, Urgency
 
 RequestId = NewType("RequestId", str)
 ResidentId = NewType("ResidentId", str)
@@ -235,11 +224,17 @@ class ExecutionStep(Contract):
 
     action: ActionKind
     system: str
-    status: ExecutionStatus
+    status: StepStatus
     external_id: str | None = None
     """The id that the outside system gave; null until it did."""
     attempts: int = 0
+    attempts_before: int = 0
+    """Of these, those of before it was given up last; they don't count against the limit of a retry."""
+    round: int = 0
+    """How often it was taken back; its next try carries a key of its own, since the old one is spent."""
     error: str | None = None
+    is_work_done: bool = False
+    """Nothing is left to be waited for: the work itself is done, not only ordered."""
 
 
 class ExecutionSummary(Contract):

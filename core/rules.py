@@ -6,18 +6,19 @@ document for a single building, where it takes the other's place; lists (`option
 """
 
 import hashlib
-from datetime import date, datetime
+from datetime import date, datetime, time
 from itertools import pairwise
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
 from core.business_calendar import BusinessCalendar
-from core.contract import Contract, Dollars, Hours, Probability
+from core.contract import ClockTime, Contract, Dollars, Hours, Probability
 from core.entry import EntryRules
 from core.estate import MOST_AT_ONCE, Building, Jurisdiction, Part, Triangle, Vendor, WeeklyJobs
-from core.labels import ActionKind, ApprovalTier, Category, Crew, Role, Situation, Trade, Urgency
+from core.execution_labels import ActionKind
+from core.labels import ApprovalTier, Category, Crew, Role, Situation, Trade, Urgency
 from core.request import FactorScores
 
 Weekday = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
@@ -221,6 +222,60 @@ class EscalationPath(Contract):
     steps: tuple[EscalationStep, ...] = Field(min_length=1)
 
 
+PersonId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@:-]*$", max_length=200)]
+"""A person's subject, as in their token."""
+
+
+class OnCallPost(Contract):
+    """Who takes turns at one post, a week each."""
+
+    days: tuple[PersonId, ...] = Field(min_length=1)
+    """In the order of their weeks, from the first week of the rotation on, and then over again."""
+    nights: tuple[PersonId, ...] = ()
+    """The same for the nights; empty where whoever has the days has the nights, too."""
+
+
+class Absence(Contract):
+    """When somebody is away, and who stands in."""
+
+    person: PersonId
+    since: date
+    """The first day and night that are the deputy's."""
+    until: date
+    """The last ones."""
+    deputy: PersonId
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.until < self.since:
+            raise ValueError(f"an absence can't end on {self.until}, before it begins on {self.since}")
+        if self.deputy == self.person:
+            raise ValueError(f"{self.person} can't be their own deputy")
+        return self
+
+
+class OnCallRules(Contract):
+    """Who holds which post when, by the building's local time."""
+
+    day_begins: ClockTime = time(8)
+    night_begins: ClockTime = time(18)
+    changes_on: Weekday = "Monday"
+    """The rotation moves on with this day's first hand-over."""
+    since: date
+    """The day on which the rotation's first week begins."""
+    posts: dict[str, OnCallPost]
+    """By the post's name, as escalation paths call it."""
+    absences: tuple[Absence, ...] = ()
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.day_begins >= self.night_begins:
+            raise ValueError("the day must begin before the night does")
+        if DAYS_OF_THE_WEEK[self.since.weekday()] != self.changes_on:
+            raise ValueError(f"{self.since}, on which the rotation begins, is no {self.changes_on}")
+        return self
+
+
 class OptionTemplate(Contract):
     """One way to deal with a kind of request, from a procedure or cost document."""
 
@@ -323,6 +378,7 @@ class DocumentRules(Contract):
     budgets: BudgetRules | None = None
     calendar: CalendarRules | None = None
     follow_up: FollowUpRules | None = None
+    on_call: OnCallRules | None = None
     options: tuple[OptionTemplate, ...] = ()
     crews: tuple[CrewRules, ...] = ()
     vendors: tuple[Vendor, ...] = ()
@@ -375,6 +431,7 @@ SingleKey = Literal[
     "budgets",
     "calendar",
     "follow_up",
+    "on_call",
 ]
 
 
@@ -411,6 +468,8 @@ class RuleBook(Contract):
     """The default is that of books that were compiled before documents stated it, so that they can be replayed."""
     follow_up: FollowUpRules = FollowUpRules(warn_at_share=0.8, confirm_within_hours=72, remind_after_hours=24)
     """The default is for such books, too; every newer one holds what its documents state."""
+    on_call: OnCallRules = OnCallRules(since=date(2024, 1, 1), posts={})
+    """The default, with no post held, is for such books, too."""
     options: tuple[CataloguedOption, ...] = Field(min_length=1)
     crews: dict[Crew, CrewRules]
     vendors: dict[str, Vendor] = Field(default_factory=dict[str, Vendor])

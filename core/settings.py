@@ -29,8 +29,12 @@ class Settings(BaseSettings):
     dynamodb_table: str = Field(default="aam_requests", pattern=r"^[A-Za-z0-9_.-]{3,200}$")
     """The requests' table; the names of the others begin with it."""
     aws_endpoint_url: str | None = Field(default=None, pattern=r"^https?://")
-    """Where DynamoDB's protocol is spoken; None for AWS's own service."""
+    """Where the protocols of DynamoDB and SQS are spoken; None for AWS's own services."""
     aws_region: str = "us-east-1"
+    queue: Literal["sqlite", "sqs"] = "sqlite"
+    """Where commands, news and outgoing events wait; SQS where Execution runs on more machines than one."""
+    sqs_queue_prefix: str = Field(default="aam", pattern=r"^[A-Za-z0-9_-]{1,60}$")
+    """The names of the queues in SQS begin with it."""
     attachments_bucket: str | None = None
     """An S3 bucket for residents' files; None for a folder of the state directory."""
     attachment_limit_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
@@ -76,10 +80,18 @@ class Settings(BaseSettings):
     """After so many failed tries, a request goes to `NeedsReview`."""
     sweep_interval_s: float = Field(default=1.0, gt=0)
     queue_visibility_s: float = Field(default=30.0, gt=0)
+    public_url: str | None = Field(default=None, pattern=r"^https?://")
+    """Where people reach this service, for links in mails; None for mails without links."""
+    systems_file: Path | None = None
+    """Which outside systems there are (YAML, see docs/systems.md); None to do everything on the operations desk."""
     execution_attempts: int = Field(default=6, ge=1)
-    """After so many failed tries, an execution is dead-lettered."""
+    """After so many failed tries of one step, its execution is dead-lettered."""
     execution_retry_s: float = Field(default=2.0, gt=0)
     """The first pause between tries; it doubles."""
+    execution_horizon_s: float = Field(default=86_400.0, gt=0)
+    """A command that is older than this is given up, however few its tries."""
+    emergency_patience_s: float = Field(default=120.0, gt=0)
+    """An emergency's command that has not succeeded after so long is told to staff, while its tries go on."""
     time_zone: str = "America/New_York"
     """The portfolio's time zone (IANA): of the crews' shifts, and of buildings for which no document states one."""
     waiting_refresh_s: float = Field(default=30.0, gt=0)
@@ -139,6 +151,11 @@ class Settings(BaseSettings):
     def desk_database(self) -> Path:
         """The operations desk's SQLite file, which holds notifications too."""
         return self.state_dir / "desk.sqlite3"
+
+    @property
+    def notice_key(self) -> Path:
+        """The key that signs links in mails; on several nodes the same file has to be on each."""
+        return self.state_dir / "notice_key"
 
     @property
     def local_key(self) -> Path:

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import uuid4
 
-from core.labels import ActionKind, ApprovalTier, Category, Crew, Intent, RiskLevel, Situation, Status, Trade, Urgency
-from core.messages import DecisionTrace, ExecutionCommand, Resolved, Retrieved
+from core.execution import ExecutionCommand
+from core.execution_labels import ActionKind
+from core.labels import ApprovalTier, Category, Crew, Intent, RiskLevel, Situation, Status, Trade, Urgency
+from core.messages import DecisionTrace, Resolved, Retrieved
 from core.ports.queue import QueueMessage
 from core.record import RequestRecord
 from core.request import (

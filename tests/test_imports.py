@@ -12,7 +12,8 @@ STANDARD = frozenset(sys.stdlib_module_names)
 SERVICES = ("ai_processing", "decision_simulation", "execution", "request_management")
 ALGORITHMS = {"numpy", "xgboost", "simpy"}
 VENDORS = {
-    "PIL", "aiohttp", "bm25s", "boto3", "botocore", "chromadb", "cloudevents", "filetype", "google", "httpx", "jwt",
+    "PIL", "aiohttp", "bm25s", "boto3", "botocore", "chromadb", "cloudevents", "filetype", "google", "httpx", "jinja2",
+    "aiosmtplib", "jmespath", "jwt",
     "limits", "numpy", "onnxruntime", "phonenumbers", "purgatory", "pydantic", "pypdf", "standardwebhooks",
     "tenacity", "tokenizers", "xgboost", "yaml",
 }  # fmt: skip

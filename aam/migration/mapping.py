@@ -10,7 +10,8 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from core.errors import Invalid
-from core.labels import ActionKind, Category, Crew, Intent, Status, Urgency
+from core.execution_labels import ActionKind
+from core.labels import Category, Crew, Intent, Status, Urgency
 from core.record import NextAction, RequestRecord
 from core.request import (
     MAX_MESSAGE_CHARACTERS,

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 
 from bench.soak.world import World
 from core.errors import IllegalTransition
-from core.labels import ActionKind, ExecutionStatus, Status
-from core.messages import Execution
+from core.execution import Execution
+from core.execution_labels import MESSAGES, ActionKind, ExecutionStatus, StepStatus
+from core.labels import Status
 from core.record import NextAction, RequestRecord
 from core.request import Event
 from core.status import RECALLABLE, UNJUDGED, require_legal
+from deployments.execution.notices.record import notice_id_of
 from deployments.request_management.commands import POLICY
 
-JOBS = frozenset({ActionKind.DISPATCH_WORK_ORDER, ActionKind.CREATE_STAFF_TASK})
 PURPOSE = re.compile(r"EXE_.+_([a-z]+)\d+")
 PURPOSE_OF_EVENT = {
     "emergency_action": "emg",
@@ -182,15 +183,21 @@ def _check_executions(findings: Findings, world: World) -> None:
         if execution.status is not ExecutionStatus.SUCCEEDED:
             findings.lost.append(f"{name} is {execution.status}")
         for index, step in enumerate(execution.steps):
-            if step.status is not ExecutionStatus.SUCCEEDED or step.external_id is None:
+            if step.status is not StepStatus.SUCCEEDED or step.external_id is None:
                 findings.lost.append(f"{name}: step {index} is {step.status}")
                 continue
             outside[step.external_id] += 1
-            (jobs if step.action in JOBS else messages)[name] += 1
+            (messages if step.action in MESSAGES else jobs)[name] += 1
     _compare(findings, "jobs on the desk", Counter(order[2] for order in world.work_orders), jobs)
-    sent = Counter(key.rpartition(":")[0] for _, key, _ in world.notifications if not key.endswith(":abandoned"))
-    _compare(findings, "messages in the inbox", sent, messages)
-    there = [order[0] for order in world.work_orders] + [sent_one[0] for sent_one in world.notifications]
+    owners = {
+        notice_id_of(f"{name}:{index}"): name
+        for name, execution in world.executions.items()
+        for index in range(len(execution.steps))
+    }
+    # What staff are told of an execution itself is no step of it.
+    steps = [name for name, event, _ in world.notifications if event != "execution_needs_person"]
+    _compare(findings, "messages in the inbox", Counter(owners.get(name, name) for name in steps), messages)
+    there = [order[0] for order in world.work_orders] + steps
     _compare(findings, "the outside thing", Counter(there), outside)
 
 

@@ -21,7 +21,7 @@ from bench.handles import LocalHandle
 from bench.soak.world import query, queue_depths
 from core.errors import ServiceUnavailable
 from core.settings import Settings, load_settings
-from deployments.execution.operations import ExecutionService
+from deployments.execution.deployment import open_service
 from deployments.request_management.handles import AIProcessingHandle, DecisionSimulationHandle, ExecutionHandle
 from deployments.request_management.service import RequestManagementService
 
@@ -59,17 +59,7 @@ class Absent:
 async def live_on(settings: Settings) -> None:
     """Do everything that is due, moving the clock ahead from one due time to the next, until nothing is."""
     clock, ports = MovedClock(), build.record_keeping(settings)
-    desk, notifier = build.operations_desk(settings)
-    execution = ExecutionService(
-        log=build.execution_log(settings),
-        desk=desk,
-        notifier=notifier,
-        commands=build.execution_queue(settings),
-        outcomes=build.outcome_queue(settings),
-        settings=settings,
-        version=build.version(),
-        clock=clock,
-    )
+    execution = open_service(settings, clock)
     absent: Any = LocalHandle(Absent())
     present: Any = LocalHandle(execution)
     service = RequestManagementService(

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from adapters import build
-from core.messages import Execution
+from core.execution import Execution
+from core.ports.execution import DeliveredNotification
 from core.ports.queue import QueueDepth
 from core.record import RequestRecord
 from core.request import Event, ExecutionId, RequestId
 from core.settings import Settings
 from core.status import UNJUDGED
+from deployments.execution.deployment import open_notices
 from deployments.request_management.audit import Verdict, verify_all
 
 
@@ -28,7 +30,7 @@ class World:
     work_orders: tuple[tuple[str, str, str, str], ...]
     """`WO-<number>`, request, execution, status."""
     notifications: tuple[tuple[str, str, str], ...]
-    """`NTF-<number>`, idempotency key, the notification as JSON."""
+    """Id, event, the notification as JSON."""
     depths: dict[str, QueueDepth]
     audit: tuple[Verdict, ...]
 
@@ -56,7 +58,7 @@ async def read_world(settings: Settings) -> World:
             events,
             executions,
             tuple(query(settings.desk_database, _WORK_ORDERS)),
-            tuple(query(settings.desk_database, _NOTIFICATIONS)),
+            await _notifications(settings),
             await queue_depths(settings),
             await verify_all(documents),
         )
@@ -66,7 +68,20 @@ async def read_world(settings: Settings) -> World:
 
 
 _WORK_ORDERS = "SELECT 'WO-' || number, request_id, execution_id, status FROM work_orders"
-_NOTIFICATIONS = "SELECT 'NTF-' || number, idempotency_key, notification FROM notifications"
+
+
+async def _notifications(settings: Settings) -> tuple[tuple[str, str, str], ...]:
+    notices, found, cursor = open_notices(settings), list[DeliveredNotification](), None
+    try:
+        while True:
+            page = await notices.sent(recipient=None, limit=200, cursor=cursor)
+            found += page.items
+            if (cursor := page.next_cursor) is None:
+                break
+    finally:
+        await notices.close()
+    told = [(sent.notification_id, sent.notification) for sent in found]
+    return tuple((name, each.event or "", each.model_dump_json()) for name, each in told)
 
 
 def query(database: Path, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -174,7 +174,7 @@ class RequestStore(Protocol):
     async def claim_key(
         self, key: str, *, fingerprint: str, resource_id: str, now: datetime, lease_s: float, ttl_s: float
     ) -> IdempotencyClaim:
-        """Take an idempotency key, or learn what came of it.
+        """Take an idempotency key until `now + lease_s`, or learn what came of it.
 
         Raises `IdempotencyKeyReused` where the key came with another fingerprint, `IdempotencyInFlight` where another
         caller's lease is still running.
@@ -189,8 +189,19 @@ class RequestStore(Protocol):
         """Remove the kept answers about these resources; a key keeps its fingerprint, and a retry works anew."""
         ...
 
-    async def release_key(self, key: str) -> None:
-        """End the lease of a claimed key after an error; the next claim gets the original `resource_id`."""
+    async def renew_key(self, key: str, *, leased_until: datetime, until: datetime) -> bool:
+        """Move the end of a lease from `leased_until` to `until`, both taken to the millisecond.
+
+        False where the lease is this caller's no more: another took the key over, or it was given back or answered.
+        A lease that ran out and that nobody took over yet goes on.
+        """
+        ...
+
+    async def release_key(self, key: str, *, leased_until: datetime) -> None:
+        """End the lease that runs until then, after an error; the next claim gets the original `resource_id`.
+
+        Nothing happens where another holds the key by now.
+        """
         ...
 
     async def compact(self) -> None:

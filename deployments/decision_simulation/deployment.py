@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from adapters import build
 from core.correlation import configure_logging
+from core.entry import EntryTerms
 from core.labels import ApprovalTier, Category, Role, Trade, Urgency
 from core.messages import (
     ItemFailure,
@@ -27,7 +28,7 @@ from core.service_terms import ServiceTerms
 from core.settings import Settings
 from core.what_if import WhatIfOrder, WhatIfRun
 from deployments.decision_simulation.answer import KnowledgeAnswerer
-from deployments.decision_simulation.gates import tier_for_cost
+from deployments.decision_simulation.gates import tier_for_cost, visit_terms
 from deployments.decision_simulation.handles import what_if_runs
 from deployments.decision_simulation.resolver import Resolver, stable_seed
 from deployments.decision_simulation.retrieval import PASSAGES, Retrieval
@@ -159,6 +160,12 @@ class DecisionSimulation:
     ) -> tuple[Sla, ServiceTerms]:
         """What policy promises on a request with labels that a person gave."""
         return self._now.resolver.terms(building_id, category, trade, urgency, message_text, created_at)
+
+    def entry_terms(self, building_id: str | None, urgency: Urgency, entry_consent: bool | None) -> EntryTerms | None:
+        """What a visit to a home of this building waits for, as its rules stand; None for an emergency."""
+        rules = self._now.rules.of(building_id)
+        zone = ZoneInfo(self._now.rules.zone_of(building_id, self._settings.time_zone))
+        return visit_terms(rules, urgency, entry_consent, zone)
 
     async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:
         """Begin a run under the rules of this moment, or find the one of this id. Raises `Invalid`, `Overloaded`."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from core.entry import EntryTerms
-from core.labels import ActionKind, ApprovalTier, Category, Crew, Trade, Urgency
+from core.execution_labels import ActionKind
+from core.labels import ApprovalTier, Category, Crew, Trade, Urgency
 from core.request import ResolutionOption, Sla
 from core.rules import ApprovalLimits, OptionTemplate, RuleBook
 from deployments.decision_simulation.sla import StatutoryDuty
@@ -148,6 +149,13 @@ def entry_terms(
     if not notice and not _may_disturb(template, urgency):
         return None
     return EntryTerms(rules=rules.entry, notice=notice, time_zone=str(zone))
+
+
+def visit_terms(rules: RuleBook, urgency: Urgency, entry_consent: bool | None, zone: tzinfo) -> EntryTerms | None:
+    """What a visit that staff order waits for; None for an emergency. Who says nothing agrees by asking for it."""
+    if urgency is Urgency.EMERGENCY:
+        return None
+    return EntryTerms(rules=rules.entry, notice=entry_consent is False, time_zone=str(zone))
 
 
 def _may_disturb(template: OptionTemplate, urgency: Urgency) -> bool:

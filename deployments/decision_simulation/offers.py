@@ -100,9 +100,3 @@ async def ask_for_drafts(
     except Exception:
         LOG.exception("Drafting options failed", extra={"request": item.request_id})
     return ()
-
-
-def cited_passages(proposals: Sequence[ProposedOption], passages: Sequence[Retrieved]) -> tuple[Retrieved, ...]:
-    """The passages that the drafts name, without which the check can't be repeated."""
-    named = {(citation.doc_id, citation.section) for draft in proposals for citation in draft.citations}
-    return tuple(passage for passage in passages if (passage.doc_id, passage.section) in named)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.estate import Triangle
-from core.labels import ActionKind, Crew
+from core.execution_labels import ActionKind
+from core.labels import Crew
 from core.messages import Retrieved
 from core.ports.intelligence import ProposedOption
 from core.request import Citation

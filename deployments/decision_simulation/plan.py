@@ -8,7 +8,8 @@ import numpy as np
 
 from core.errors import ArtefactRefused
 from core.estate import Triangle
-from core.labels import ActionKind, Category, Urgency
+from core.execution_labels import ActionKind
+from core.labels import Category, Urgency
 from core.request import Citation, Classification, Issue, PlanStep
 from core.rules import CataloguedOption, OptionTemplate, PlanPhase, RuleBook
 from deployments.decision_simulation.option_text import TextRules, tidied
@@ -143,15 +144,6 @@ def compose_samples(plan: Sequence[PlanStep], parts: Sequence[Samples]) -> Sampl
     hours = np.maximum.reduce(list(done.values()))
     cost = np.sum([part.cost_usd for part in parts], axis=0)
     return Samples(cost_usd=np.sort(cost), hours=np.sort(hours))
-
-
-def whole_samples(matches: Sequence[Match], parts: Sequence[Samples]) -> list[Samples]:
-    """The samples of each option, from those of the parts of all of them, in their order."""
-    rest = iter(parts)
-    own = [[next(rest) for _ in match.parts] for match in matches]
-    return [
-        compose_samples(match.plan, each) if match.plan else each[0] for match, each in zip(matches, own, strict=True)
-    ]
 
 
 def _issues(subject: Subject, labels: Classification) -> tuple[Issue, ...]:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.estate import Part, Triangle
-from core.labels import ActionKind, Urgency
+from core.execution_labels import ActionKind
+from core.labels import Urgency
 from core.rules import ApprovalLimits, OptionTemplate
 from deployments.decision_simulation.duty import DutyClock
 from deployments.decision_simulation.parts import part_hours, part_number

@@ -199,27 +199,6 @@ def run_jobs(
     return ServerRun(model, begin, backlog, rng, arrivals).complete_all(jobs, until)
 
 
-def run_portfolio(
-    models: Mapping[str, ServerModel],
-    begin: float,
-    jobs: Sequence[ReportedJob],
-    seed: int,
-    backlogs: Mapping[str, Mapping[Urgency, int]] | None = None,
-    arrivals: bool = False,
-    until: float = math.inf,
-) -> Floats:
-    """As `run_jobs` for jobs of many servers, each with its own queue, backlog (by key) and random numbers."""
-    done = np.full(len(jobs), np.inf)
-    places: dict[str, list[int]] = {}
-    for place, job in enumerate(jobs):
-        places.setdefault(job.server, []).append(place)
-    for key, own in places.items():
-        backlog = (backlogs or {}).get(key, NO_BACKLOG)
-        mine = [jobs[place] for place in own]
-        done[own] = run_jobs(models[key], begin, mine, server_rng(seed, key), backlog, arrivals, until)
-    return done
-
-
 def simulate_option(
     model: ServerModel,
     urgency: Urgency,

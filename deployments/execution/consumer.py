@@ -4,35 +4,29 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 
 from core.correlation import set_correlation
 from core.envelopes import unwrap_command
 from core.errors import Conflict, Invalid, Unavailable
-from core.labels import ExecutionStatus
-from core.messages import ExecutionCommand
+from core.execution import ExecutionCommand
+from core.execution_labels import ExecutionStatus
+from core.labels import Urgency
 from core.ports.queue import Delivery, Queue
-from deployments.execution.executor import Executor, explain_failure
+from deployments.execution.executor import Executor, Progress, utc_now
+from deployments.execution.ordering import PAUSE_S, Ordering
+from deployments.execution.reports import explain
+from deployments.execution.retries import RetryPolicy, Turn, most_tries
 
 logger = logging.getLogger(__name__)
 
 HEARTBEATS_PER_VISIBILITY = 3
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How often a command is tried and how long it rests between tries."""
-
-    attempts: int = 6
-    first_pause_s: float = 2.0
-    longest_pause_s: float = 300.0
-
-    def pause_s(self, attempt: int, draw: float) -> float:
-        """The pause after try `attempt` (from 1): it doubles, and `draw` (0..1) takes away up to half of it."""
-        full = min(self.first_pause_s * 2.0 ** min(attempt - 1, 30), self.longest_pause_s)
-        return full * (1.0 - draw / 2.0)
+IN_HAND = 64
+RETRY = ":retry:"
+"""What stands between an execution's id and the attempts before it, in the id of a message that tries it again."""
 
 
 class Fate(Enum):
@@ -49,37 +43,43 @@ class Verdict:
 
     fate: Fate
     reason: str = ""
+    pause_s: float | None = None
+    """Before it comes again; None for a pause that grows with its deliveries."""
 
 
 class Consumer:
     """One loop over the queue, with up to `concurrency` commands in hand.
 
-    Commands of one request that are in hand together run one after another in the order of the queue; one that rests
-    between two tries does not hold up the next, since an emergency must not wait for a notification that fails. The
-    order is kept within this process only. A message is deleted only after the outcome of its command is stored.
+    Commands of one request that are in hand together run one after another in the order of the queue, but for
+    emergencies, which wait for none; `ordering` keeps the order across replicas. One that rests between two tries does
+    not hold up the next. A message is deleted only after the outcome of its command is stored.
     """
 
     def __init__(
         self,
         queue: Queue,
         executor: Executor,
+        ordering: Ordering,
         *,
         retries: RetryPolicy | None = None,
         visibility_s: float = 30.0,
-        concurrency: int = 16,
+        concurrency: int = IN_HAND,
         poll_wait_s: float = 1.0,
         draw: Callable[[], float] = random.random,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._queue = queue
         self._executor = executor
+        self._ordering = ordering
         self._retries = retries or RetryPolicy()
         self._visibility_s = visibility_s
         self._concurrency = concurrency
         self._poll_wait_s = poll_wait_s
         self._draw = draw
+        self._clock = clock
         self._stopping = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
-        self._in_hand: set[asyncio.Task[None]] = set()
+        self._in_hand: dict[asyncio.Task[None], Delivery] = {}
         self._last_of_lane: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -99,18 +99,17 @@ class Consumer:
             self._poller = asyncio.create_task(self._poll())
 
     async def stop(self, *, grace_s: float = 20.0) -> None:
-        """Stop polling, let the work in hand finish for `grace_s`, then drop it.
-
-        What is dropped is delivered again when its visibility ends.
-        """
+        """Stop polling, let the work in hand finish for `grace_s`, then drop it and hand its messages back."""
         self._stopping.set()
-        poller = {self._poller} if self._poller is not None else set[asyncio.Task[None]]()
-        late = await _finish_within(grace_s, poller) | await _finish_within(grace_s, self._in_hand)
+        if self._poller is not None:
+            for late in await _finish_within(grace_s, [self._poller]):
+                await _cancel(late)
+        late = await _finish_within(grace_s, self._in_hand)
         if late:
-            logger.warning("%d tasks were still at work after %s s and were dropped", len(late), grace_s)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+            logger.warning("%d commands were still in hand after %s s and were handed back", len(late), grace_s)
+        left = [self._in_hand[task] for task in late]
+        await asyncio.gather(*map(_cancel, late))
+        await asyncio.gather(*map(self._hand_back, left))
 
     async def _poll(self) -> None:
         while not self._stopping.is_set():
@@ -118,8 +117,7 @@ class Consumer:
             if free <= 0:
                 await asyncio.wait(self._in_hand, timeout=self._poll_wait_s, return_when=asyncio.FIRST_COMPLETED)
                 continue
-            deliveries = await self._receive(free)
-            for delivery in deliveries:
+            for delivery in await self._receive(free):
                 if self._stopping.is_set():
                     await self._hand_back(delivery)
                 else:
@@ -142,34 +140,44 @@ class Consumer:
         try:
             command = unwrap_command(delivery.message)
         except Invalid as error:
-            self._begin(self._put_aside(delivery, error.detail))
+            self._begin(delivery, self._put_aside(delivery, error.detail))
             return
         lane = command.request_id or command.execution_id
-        task = self._begin(self._work(delivery, command, self._last_of_lane.get(lane)))
+        earlier = None if command.urgency is Urgency.EMERGENCY else self._last_of_lane.get(lane)
+        turn = turn_of(delivery, command)
+        task = self._begin(delivery, self._work(delivery, command, turn, earlier))
         self._last_of_lane[lane] = task
         task.add_done_callback(lambda done: self._leave_lane(lane, done))
 
-    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _begin(self, delivery: Delivery, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self._in_hand.add(task)
-        task.add_done_callback(self._in_hand.discard)
+        self._in_hand[task] = delivery
+        task.add_done_callback(self._in_hand.pop)
         return task
 
     def _leave_lane(self, lane: str, done: asyncio.Task[None]) -> None:
         if self._last_of_lane.get(lane) is done:
             del self._last_of_lane[lane]
 
-    async def _work(self, delivery: Delivery, command: ExecutionCommand, earlier: asyncio.Task[None] | None) -> None:
+    async def _work(
+        self, delivery: Delivery, command: ExecutionCommand, turn: Turn, earlier: asyncio.Task[None] | None
+    ) -> None:
         set_correlation(command.correlation_id)
         async with self._kept_hidden(delivery):
             if earlier is not None:
                 await asyncio.wait({earlier})
-            verdict = await self._judge(delivery, command)
-        await self._settle(delivery, verdict)
+            verdict = await self._judge(delivery, command, turn)
+        await self._settle(delivery, verdict, command.urgency)
 
-    async def _judge(self, delivery: Delivery, command: ExecutionCommand) -> Verdict:
+    async def _judge(self, delivery: Delivery, command: ExecutionCommand, turn: Turn) -> Verdict:
         try:
-            return await self._carry_out(delivery, command)
+            if not await self._ordering.may_begin(command, delivery.message.time):
+                return Verdict(Fate.AGAIN, pause_s=self._retries.busy_pause_s(PAUSE_S, self._draw()))
+            progress = await self._executor.execute(command, turn)
+            return self._verdict(progress, command, is_copy=_is_copy(delivery, command))
+        except Invalid as error:
+            await self._executor.give_up_unreadable(delivery.message, reason=error.detail)
+            return Verdict(Fate.DEAD, error.detail)
         except Conflict as error:
             return Verdict(Fate.DEAD, error.detail)
         except Unavailable as error:
@@ -177,27 +185,21 @@ class Consumer:
             return Verdict(Fate.AGAIN, error.detail)
         except Exception:
             logger.exception("%s failed in an unexpected way", command.execution_id)
-            if delivery.attempts > self._retries.attempts:
-                return Verdict(Fate.DEAD, "It failed in an unexpected way, and so did giving it up.")
+            if delivery.attempts >= self._retries.deliveries:
+                return Verdict(Fate.DEAD, f"It failed in an unexpected way {delivery.attempts} times.")
             return Verdict(Fate.AGAIN)
 
-    async def _carry_out(self, delivery: Delivery, command: ExecutionCommand) -> Verdict:
-        limit = self._retries.attempts
-        # Beyond the limit its tries ended without a word: a worker that died, or a log that was down.
-        if delivery.attempts > limit:
-            return _verdict_of_end(*await self._give_up(command, f"{limit} tries have ended without a result."))
-        execution = await self._executor.execute(command)
-        if execution.status in (ExecutionStatus.SUCCEEDED, ExecutionStatus.DEAD_LETTERED):
-            return _verdict_of_end(execution.status, explain_failure(execution))
-        if delivery.attempts < limit:
-            return Verdict(Fate.AGAIN)
-        return _verdict_of_end(
-            *await self._give_up(command, f"Given up after {limit} tries. {explain_failure(execution)}")
-        )
-
-    async def _give_up(self, command: ExecutionCommand, reason: str) -> tuple[ExecutionStatus, str]:
-        execution = await self._executor.give_up(command, reason=reason)
-        return execution.status, reason
+    def _verdict(self, progress: Progress, command: ExecutionCommand, *, is_copy: bool) -> Verdict:
+        execution = progress.execution
+        if execution.status is ExecutionStatus.SUCCEEDED or (progress.was_over and is_copy):
+            return Verdict(Fate.DONE)
+        if execution.status is ExecutionStatus.DEAD_LETTERED:
+            return Verdict(Fate.DEAD, execution.reason or explain(execution))
+        if progress.wait_s is None:
+            # Grown with the tries alone: a command that was put off often must not rest longer for that.
+            pause_s = self._retries.pause_s(max(1, most_tries(execution)), self._draw(), command.urgency)
+            return Verdict(Fate.AGAIN, pause_s=pause_s)
+        return Verdict(Fate.AGAIN, pause_s=self._retries.busy_pause_s(progress.wait_s, self._draw()))
 
     async def _put_aside(self, delivery: Delivery, reason: str) -> None:
         verdict = Verdict(Fate.DEAD, reason)
@@ -208,15 +210,16 @@ class Consumer:
                 verdict = Verdict(Fate.AGAIN, error.detail)
             except Exception:
                 logger.exception("the end of %s could not be told", delivery.message.message_id)
-        await self._settle(delivery, verdict)
+        await self._settle(delivery, verdict, Urgency.HIGH)
 
-    async def _settle(self, delivery: Delivery, verdict: Verdict) -> None:
+    async def _settle(self, delivery: Delivery, verdict: Verdict, urgency: Urgency) -> None:
         try:
             match verdict.fate:
                 case Fate.DONE:
                     await self._queue.delete(delivery)
                 case Fate.AGAIN:
-                    pause_s = self._retries.pause_s(delivery.attempts, self._draw())
+                    grown_s = self._retries.pause_s(delivery.attempts, self._draw(), urgency)
+                    pause_s = grown_s if verdict.pause_s is None else verdict.pause_s
                     await self._queue.retry_later(delivery, delay_s=pause_s)
                 case Fate.DEAD:
                     await self._queue.dead_letter(delivery, reason=verdict.reason)
@@ -226,7 +229,7 @@ class Consumer:
             logger.exception("message %s could not be settled", delivery.message.message_id)
 
     async def _hand_back(self, delivery: Delivery) -> None:
-        """Let another consumer have at once what came while the last poll was ending."""
+        """Let another consumer have it at once."""
         try:
             await self._queue.retry_later(delivery, delay_s=0.0)
         except Unavailable as error:
@@ -238,8 +241,7 @@ class Consumer:
         try:
             yield
         finally:
-            heartbeat.cancel()
-            await asyncio.gather(heartbeat, return_exceptions=True)
+            await _cancel(heartbeat)
 
     async def _extend(self, delivery: Delivery) -> None:
         while True:
@@ -250,12 +252,37 @@ class Consumer:
                 logger.warning("message %s could not be kept hidden: %s", delivery.message.message_id, error.detail)
 
 
-def _verdict_of_end(status: ExecutionStatus, reason: str) -> Verdict:
-    return Verdict(Fate.DONE) if status is ExecutionStatus.SUCCEEDED else Verdict(Fate.DEAD, reason)
+def retry_id(command: ExecutionCommand, attempts: int) -> str:
+    """The id of a message that has a dead-lettered execution tried again, once, after so many attempts."""
+    return f"{command.execution_id}{RETRY}{attempts}"
 
 
-async def _finish_within(grace_s: float, tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    if not tasks:
+def turn_of(delivery: Delivery, command: ExecutionCommand) -> Turn:
+    """What a delivery is for its command: a dead letter that a person put back is known by the queue."""
+    message_id = delivery.message.message_id
+    _, is_retry, attempts = message_id.rpartition(RETRY)
+    return Turn(
+        since=delivery.message.time,
+        number=delivery.attempts,
+        put_back_at=delivery.redriven_at if message_id == command.execution_id else None,
+        retries_attempt=int(attempts) if is_retry and attempts.isdigit() else None,
+    )
+
+
+def _is_copy(delivery: Delivery, command: ExecutionCommand) -> bool:
+    """Whether the message is neither the command's first one nor one that tries it again."""
+    message_id = delivery.message.message_id
+    return message_id != command.execution_id and not message_id.startswith(f"{command.execution_id}{RETRY}")
+
+
+async def _finish_within(grace_s: float, tasks: Iterable[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    waited = set(tasks)
+    if not waited:
         return set()
-    _, late = await asyncio.wait(tasks, timeout=grace_s)
+    _, late = await asyncio.wait(waited, timeout=grace_s)
     return late
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

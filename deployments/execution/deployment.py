@@ -1,15 +1,68 @@
 """Execution on Ray Serve: a consumer of the queue that also answers questions about what it did."""
 
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
 from adapters import build
 from core.correlation import configure_logging
 from core.erasure import ErasureScope
-from core.messages import Execution as ExecutionView
-from core.messages import ExecutionCommand, ServiceHealth, WorkOrder
-from core.ports.execution import DeliveredNotification
+from core.execution import Execution as ExecutionView
+from core.execution import ExecutionCommand, WorkOrder
+from core.execution_labels import NoticeKind
+from core.messages import ServiceHealth
+from core.notices import NotificationPreferences
+from core.ports.execution import DeliveredNotification, SystemState
 from core.ports.page import Page
 from core.request import ExecutionId
 from core.settings import Settings
+from deployments.execution.completions import CompletionNews, CompletionPoller
+from deployments.execution.executor import utc_now
+from deployments.execution.notices.adoption import InboxAdoption
+from deployments.execution.notices.notifier import Notices
+from deployments.execution.notices.on_call import on_call_by_rules
+from deployments.execution.notices.pushing import NoticeSweeper
 from deployments.execution.operations import ExecutionService
+
+
+def open_notices(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Notices:
+    """The notifier with the channels that are configured; it holds documents of its own."""
+    return Notices(
+        build.document_store(settings),
+        build.channels(settings),
+        build.message_templates(),
+        on_call_by_rules(build.rules_in_force(settings), settings.time_zone),
+        zone=settings.time_zone,
+        public_url=settings.public_url,
+        key=build.notice_key(settings),
+        clock=clock,
+    )
+
+
+def open_service(settings: Settings, clock: Callable[[], datetime] = utc_now) -> ExecutionService:
+    """Everything that one replica does, with what the settings name; to be called on a running event loop."""
+    desk, old_inbox = build.operations_desk(settings)
+    systems, routes, readers = build.outside_systems(settings, desk)
+    documents, notices = build.document_store(settings), open_notices(settings, clock)
+    log, outcomes = build.execution_log(settings), build.outcome_queue(settings)
+    poller = CompletionPoller(
+        build.completion_sources(settings), CompletionNews(log, outcomes, clock), documents, clock
+    )
+    return ExecutionService(
+        log=log,
+        desk=desk,
+        systems=systems,
+        routes=routes,
+        notifier=notices,
+        documents=documents,
+        readers=readers,
+        commands=build.execution_queue(settings),
+        outcomes=outcomes,
+        settings=settings,
+        version=build.version(),
+        call_limits=build.call_limits(settings),
+        background=(NoticeSweeper(notices), InboxAdoption(old_inbox, documents), poller),
+        clock=clock,
+    )
 
 
 class Execution:
@@ -17,16 +70,7 @@ class Execution:
 
     def __init__(self, settings: Settings) -> None:
         configure_logging()
-        desk, notifier = build.operations_desk(settings)
-        self._service = ExecutionService(
-            log=build.execution_log(settings),
-            desk=desk,
-            notifier=notifier,
-            commands=build.execution_queue(settings),
-            outcomes=build.outcome_queue(settings),
-            settings=settings,
-            version=build.version(),
-        )
+        self._service = open_service(settings)
         self._service.start()
 
     async def enqueue(self, command: ExecutionCommand) -> ExecutionView:
@@ -37,6 +81,22 @@ class Execution:
         """The log of an execution."""
         return await self._service.describe(execution_id)
 
+    async def dead_lettered(self, *, limit: int, cursor: str | None) -> Page[ExecutionView]:
+        """What waits for a person."""
+        return await self._service.dead_lettered(limit=limit, cursor=cursor)
+
+    async def retry(self, execution_id: ExecutionId, by: str) -> ExecutionView:
+        """Try again what was given up."""
+        return await self._service.retry(execution_id, by)
+
+    async def systems(self) -> tuple[SystemState, ...]:
+        """How the outside systems look from this replica."""
+        return await self._service.systems()
+
+    async def take_callback(self, system: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Take an outside system's word that some work has ended."""
+        return await self._service.take_callback(system, headers, body)
+
     async def work_orders(
         self, *, open_only: bool, buildings: frozenset[str] | None, limit: int, cursor: str | None
     ) -> Page[WorkOrder]:
@@ -46,6 +106,32 @@ class Execution:
     async def work_order(self, work_order_id: str) -> WorkOrder | None:
         """One job."""
         return await self._service.work_order(work_order_id)
+
+    async def calendar(
+        self, *, start: datetime, end: datetime, buildings: frozenset[str] | None, limit: int
+    ) -> tuple[WorkOrder, ...]:
+        """Open jobs within a span."""
+        return await self._service.calendar(start=start, end=end, buildings=buildings, limit=limit)
+
+    async def plan_work_order(
+        self,
+        work_order_id: str,
+        *,
+        by: str,
+        expected_version: int,
+        assigned_to: str | None,
+        scheduled_start: datetime | None,
+        scheduled_end: datetime | None,
+    ) -> WorkOrder:
+        """Say who does a job and when."""
+        return await self._service.plan_work_order(
+            work_order_id,
+            by=by,
+            expected_version=expected_version,
+            assigned_to=assigned_to,
+            scheduled_start=scheduled_start,
+            scheduled_end=scheduled_end,
+        )
 
     async def complete_work_order(
         self,
@@ -80,6 +166,22 @@ class Execution:
     async def acknowledge(self, notification_id: str, *, by: str) -> DeliveredNotification:
         """Take an alert."""
         return await self._service.acknowledge(notification_id, by=by)
+
+    async def preferences(self, subject: str) -> NotificationPreferences:
+        """How a person wishes to be told."""
+        return await self._service.preferences(subject)
+
+    async def choose_preferences(self, subject: str, preferences: NotificationPreferences) -> NotificationPreferences:
+        """Store what a person chose."""
+        return await self._service.choose_preferences(subject, preferences)
+
+    async def unsubscribe(self, token: str) -> NoticeKind:
+        """Switch a kind of message off."""
+        return await self._service.unsubscribe(token)
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What `scaling.QueueDepthPolicy` goes by; Serve asks now and then."""
+        return await self._service.load()
 
     async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
         """Take a resident's data out."""

@@ -1,33 +1,30 @@
 """Carries out a command's actions, each once in effect, and tells what came of them.
 
-The actions of a command do not depend on one another: they are tried in the order given, and one that fails holds up
-none of the others. A step is `Queued` until a try worked (with the error of its last try, if any), and `Failed` once no
-further try is made. An execution is `Failed` while it waits for another attempt and `DeadLettered` once it waits for a
-person.
+Actions that do not need one another are tried side by side, in the order of the command where they go to the same
+system. An execution is `Failed` while it waits for another attempt, or for something to be taken back, and
+`DeadLettered` once it waits for a person; then everything is settled: done, taken back, or left as it is.
 """
 
 import asyncio
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any
 
-from core.actions import parse_parameters
-from core.envelopes import wrap_outcome
-from core.errors import ActionRejected, AppError, Rejected, Unavailable
-from core.labels import ExecutionStatus, Role, Urgency
-from core.messages import Execution, ExecutionCommand, ExecutionOutcome, Notification
-from core.ports.execution import ActionContext, ExecutionLog, Notifier, OperationsDesk, OutsideSystem
+from core.errors import SystemBusy
+from core.execution import Execution, ExecutionCommand
+from core.execution_labels import ActionKind, ExecutionStatus, StepStatus
+from core.labels import Urgency
+from core.ports.execution import ExecutionLog, Notifier, OutsideSystem
 from core.ports.queue import Queue, QueueMessage
 from core.request import ExecutionId, ExecutionStep
-from deployments.execution.actions import route_actions
+from deployments.execution.actions import NotifierSystem, Routing
+from deployments.execution.dependencies import UNSETTLED, Dependencies
+from deployments.execution.reports import Reports, count_tries, explain
+from deployments.execution.retries import RetryPolicy, Turn, shortest_wait_s
+from deployments.execution.steps import Steps, is_settled
 
-logger = logging.getLogger(__name__)
-
-News = Literal["running", "succeeded", "failed", "dead_lettered"]
-
-LEASE_MARGIN_S = 5.0
+ENDED = frozenset({ExecutionStatus.SUCCEEDED, ExecutionStatus.DEAD_LETTERED})
 
 
 def utc_now() -> datetime:
@@ -36,233 +33,234 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Abandonment:
-    """Why an execution is left to a person."""
+class Progress:
+    """How an execution stands after a turn."""
 
-    reason: str
-    urgency: Urgency
-    correlation_id: str
+    execution: Execution
+    wait_s: float | None = None
+    """After how long another turn may be worth while; None where its tries were made and failed."""
+
+    was_over: bool = False
+    """It had ended before the turn, which only told of that again."""
+
+
+class Board:
+    """The steps of one command as they come out while a worker is at it."""
+
+    def __init__(self, command: ExecutionCommand, steps: Sequence[ExecutionStep]) -> None:
+        self.command = command
+        self.steps = list(steps)
+        self.needs = Dependencies(command.actions)
+        self.busy: list[SystemBusy] = []
+
+    def goes_after(self, index: int) -> frozenset[int]:
+        """What is tried before the step: all that it needs, and the step before it that goes to the same system."""
+        system = self.steps[index].system
+        same = [place for place in range(index) if self.steps[place].system == system]
+        return self.needs.direct(index) | frozenset(same[-1:])
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to be tried or to be taken back."""
+        return all(map(is_settled, self.steps)) and not self.needs.to_undo(self.steps)
 
 
 class Executor:
-    """Runs one command at a time; may be used by many tasks at once.
-
-    `call_timeout_s` bounds each call of an outside system. A claim on a step outlasts the two calls that it covers.
-    """
+    """Runs one command at a time; may be used by many tasks at once."""
 
     def __init__(
         self,
         log: ExecutionLog,
-        desk: OperationsDesk,
+        systems: Mapping[str, OutsideSystem],
+        routes: Mapping[ActionKind, str],
         notifier: Notifier,
         outcomes: Queue,
         *,
-        call_timeout_s: float = 10.0,
+        retries: RetryPolicy | None = None,
+        call_timeout_s: float = 30.0,
+        call_limits: Mapping[str, float] | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        """`call_limits` bounds one call of an outside system with its own repetitions; else `call_timeout_s` does.
+
+        Raises `Invalid` for a route to a system that is not there.
+        """
         self._log = log
-        self._notifier = notifier
-        self._outcomes = outcomes
-        self._systems = route_actions(desk, notifier, clock)
-        self._call_timeout_s = call_timeout_s
-        self._lease_s = 2 * call_timeout_s + LEASE_MARGIN_S
+        self._routing = Routing(systems, routes, NotifierSystem(notifier, clock))
+        self._retries = retries or RetryPolicy()
+        self._steps = Steps(
+            log,
+            self._routing,
+            attempts=self._retries.attempts,
+            call_timeout_s=call_timeout_s,
+            call_limits=call_limits or {},
+            clock=clock,
+        )
+        self._reports = Reports(outcomes, notifier, timeout_s=min(call_timeout_s, 10.0), clock=clock)
         self._clock = clock
 
     def plan(self, command: ExecutionCommand) -> tuple[ExecutionStep, ...]:
-        """The steps of a command, none of them tried."""
-        return tuple(
-            ExecutionStep(
-                action=call.action, system=self._systems[call.action].name, status=ExecutionStatus.QUEUED, attempts=0
-            )
-            for call in command.actions
-        )
+        """The steps of a command, none of them tried. Raises `Invalid` for needs that are no earlier actions."""
+        Dependencies(command.actions)
+        return self._routing.steps(command)
 
-    async def execute(self, command: ExecutionCommand) -> Execution:
-        """Try every step that has not been done, and return the log.
+    async def execute(self, command: ExecutionCommand, turn: Turn | None = None) -> Progress:
+        """Try every step that can be done now, take back what has lost its purpose, and say how it stands.
 
-        Its status is `Succeeded`, `DeadLettered` (a step was refused: a person has been told), `Failed` (try again
-        later) or `Running` (another worker is at it: try again later). Returns only after the news of an end is stored.
-        Raises `StoreUnavailable`, `QueueUnavailable`, and `Conflict` where the id was used for other actions.
+        Its status is `Succeeded`, `DeadLettered` (a person has been told), `Failed` (again later) or `Running` (another
+        worker is at it: again later). Returns only after the news of an end is stored. What was dead-lettered is only
+        told again, unless the turn is a retry.
+
+        Raises `StoreUnavailable`, `QueueUnavailable`, `Conflict` where the id was used for other actions, and
+        `Invalid` as `plan`.
         """
+        turn = turn or Turn(self._clock())
+        execution = await self._log.register(command, self.plan(command), now=self._clock())
+        dead = execution.status is ExecutionStatus.DEAD_LETTERED
+        if execution.status is ExecutionStatus.SUCCEEDED or (dead and not turn.begins_anew(execution)):
+            # The worker that ended it may have been stopped before it told.
+            return Progress(await self._tell_end(command, execution), was_over=True)
+        over = None if dead else self._retries.why_over(execution, turn, self._clock())
+        if over is not None:
+            return await self.give_up(command, reason=over)
         execution = await self._log.open(command, self.plan(command), now=self._clock())
-        if execution.status is ExecutionStatus.SUCCEEDED:
-            # The worker that finished it may have been stopped before it told.
-            return await self._succeed(execution, command.correlation_id)
         # Beside the steps and not before them: a queue that hangs must not hold up an alert.
-        announcement = asyncio.create_task(self._announce(execution, "running", command.correlation_id))
+        announcement = asyncio.create_task(self._reports.announce(execution, "running", command.correlation_id))
+        board = Board(command, execution.steps)
         try:
-            steps = [
-                await self._carry_out(command, index, step) if step.status in _UNSETTLED else step
-                for index, step in enumerate(execution.steps)
-            ]
+            await self._try_all(board)
         finally:
             announced = await announcement
-        return await self._conclude(command, execution.model_copy(update={"steps": tuple(steps)}), announced)
+        await self._compensate(board, last=False)
+        return await self._conclude(board, execution, announced=announced)
 
-    async def give_up(self, command: ExecutionCommand, *, reason: str) -> Execution:
-        """Leave a command that was tried often enough to a person; returns it unchanged where it succeeded after all.
+    async def give_up(self, command: ExecutionCommand, *, reason: str) -> Progress:
+        """Try a command no more, take back what has lost its purpose, and leave the rest to a person.
 
-        Raises as `execute`.
+        It goes on where another worker has a step of it. Raises as `execute`.
         """
         execution = await self._log.register(command, self.plan(command), now=self._clock())
-        return await self._abandon(execution, Abandonment(reason, command.urgency, command.correlation_id))
+        if execution.status in ENDED:
+            return Progress(await self._tell_end(command, execution), was_over=True)
+        board = Board(command, execution.steps)
+        for index, step in enumerate(board.steps):
+            if step.status in UNSETTLED:
+                why = board.needs.why_skipped(index, board.steps)
+                end = self._steps.fail if why is None else self._steps.skip
+                board.steps[index] = await end(command, index, step, why or reason)
+        await self._compensate(board, last=True)
+        return await self._conclude(board, execution, announced=False, reason=reason)
 
     async def give_up_unreadable(self, message: QueueMessage, *, reason: str) -> None:
         """Tell a person of a message that can't be read, and end the execution that it was about, if there is one.
 
         Raises as `execute`.
         """
-        abandonment = Abandonment(reason, Urgency.HIGH, message.correlation_id)
-        execution = await self._log.get(ExecutionId(message.message_id))
-        if execution is None:
-            await self._tell_staff(message.message_id, f"Message {message.message_id} can't be read", abandonment)
+        execution_id = ExecutionId(message.message_id)
+        command = await self._log.command(execution_id)
+        if command is None:
+            await self._reports.tell_unreadable(message.message_id, reason)
         else:
-            await self._abandon(execution, abandonment)
+            await self.give_up(command, reason=reason)
 
-    async def _carry_out(self, command: ExecutionCommand, index: int, step: ExecutionStep) -> ExecutionStep:
-        if not await self._log.claim_step(command.execution_id, index, now=self._clock(), lease_s=self._lease_s):
-            current = await self._log.get(command.execution_id)
-            return step if current is None else current.steps[index]
-        tried = await self._try_step(command, index, step)
-        await self._log.record_step(command.execution_id, index, tried, now=self._clock())
-        return tried
-
-    async def _try_step(self, command: ExecutionCommand, index: int, step: ExecutionStep) -> ExecutionStep:
-        status, external_id, error_text = ExecutionStatus.QUEUED, None, None
+    async def _try_all(self, board: Board) -> None:
+        tasks: list[asyncio.Task[None]] = []
+        for index in range(len(board.steps)):
+            earlier = {tasks[place] for place in board.goes_after(index)}
+            tasks.append(asyncio.create_task(_after(earlier, lambda index=index: self._try_one(board, index))))
         try:
-            external_id = await self._perform(command, index, half_done=step.attempts > 0)
-            status = ExecutionStatus.SUCCEEDED
-        except (Rejected, ActionRejected) as error:
-            status, error_text = ExecutionStatus.FAILED, error.detail
-        except Unavailable as error:
-            error_text = error.detail
-        except TimeoutError:
-            error_text = f"{step.system} did not answer within {self._call_timeout_s:g} seconds."
-        except Exception:
-            logger.exception("step %s of %s failed in an unexpected way", index, command.execution_id)
-            error_text = f"{step.system} failed in an unexpected way."
-        return step.model_copy(
-            update={
-                "status": status,
-                "external_id": external_id,
-                "attempts": step.attempts + 1,
-                "error": error_text,
-            }
-        )
+            # All of them end before the first problem is raised: a call under way must be recorded.
+            problems = await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            for task in tasks:
+                task.cancel()
+        for problem in problems:
+            if problem is not None:
+                raise problem
 
-    async def _perform(self, command: ExecutionCommand, index: int, *, half_done: bool) -> str:
-        """The outside id of the step's action. `half_done`: an earlier try may have reached the outside system."""
-        call = command.actions[index]
-        parse_parameters(call.action, call.parameters)
-        system: OutsideSystem = self._systems[call.action]
-        context = ActionContext(
-            execution_id=command.execution_id,
-            request_id=command.request_id,
-            urgency=command.urgency,
-            correlation_id=command.correlation_id,
-            idempotency_key=f"{command.execution_id}:{index}",
-        )
-        if half_done:
-            async with asyncio.timeout(self._call_timeout_s):
-                found = await system.find(context.idempotency_key)
-            if found is not None:
-                return found
-        async with asyncio.timeout(self._call_timeout_s):
-            return await system.perform(call, context)
+    async def _try_one(self, board: Board, index: int) -> None:
+        step = board.steps[index]
+        if is_settled(step):
+            return
+        if board.needs.is_ready(index, board.steps) and board.needs.why_skipped(index, board.steps) is None:
+            tried = await self._steps.attempt(board.command, index, board.needs)
+            board.steps[index] = tried.step
+            if tried.busy is not None:
+                board.busy.append(tried.busy)
 
-    async def _conclude(self, command: ExecutionCommand, execution: Execution, announced: bool) -> Execution:
-        if any(step.status is ExecutionStatus.RUNNING for step in execution.steps):
-            # Another worker had these steps; whoever sees the last of them done concludes.
-            execution = await self._log.get(execution.execution_id) or execution
-        statuses = {step.status for step in execution.steps}
-        if ExecutionStatus.RUNNING in statuses:
-            return execution
-        if ExecutionStatus.QUEUED in statuses:
-            execution = await self._finish(execution, ExecutionStatus.FAILED)
-            await self._announce(execution, "failed", command.correlation_id)
-            return execution
-        if ExecutionStatus.FAILED in statuses:
-            reason = explain_failure(execution)
-            return await self._abandon(execution, Abandonment(reason, command.urgency, command.correlation_id))
+    async def _compensate(self, board: Board, *, last: bool) -> None:
+        """Leave out what can't be tried any more, and take back what has lost its purpose."""
+        for index, step in enumerate(board.steps):
+            why = None if is_settled(step) else board.needs.why_skipped(index, board.steps)
+            if why is not None:
+                board.steps[index] = await self._steps.skip(board.command, index, step, why)
+        for index in board.needs.to_undo(board.steps):
+            if board.needs.can_undo(index, board.steps):
+                board.steps[index] = await self._steps.undo(board.command, index, board.needs, last=last)
+
+    async def _conclude(
+        self, board: Board, execution: Execution, *, announced: bool, reason: str | None = None
+    ) -> Progress:
+        if not board.is_settled:
+            # Another worker may have some of the steps; whoever sees the last of them done concludes.
+            current = await self._log.get(execution.execution_id) or execution
+            board.steps = list(current.steps)
+        execution = execution.model_copy(update={"steps": tuple(board.steps)})
+        statuses = {step.status for step in board.steps}
+        if not board.is_settled:
+            return await self._wait(board, execution)
+        if StepStatus.FAILED in statuses:
+            return Progress(await self._abandon(board.command, execution, reason or explain(execution)))
         if not announced:
-            await self._store_news(execution, "running", command.correlation_id)
-        return await self._succeed(execution, command.correlation_id)
+            await self._reports.store(execution, "running", board.command.correlation_id)
+        return Progress(await self._succeed(board.command, execution))
 
-    async def _succeed(self, execution: Execution, correlation_id: str) -> Execution:
-        execution = await self._finish(execution, ExecutionStatus.SUCCEEDED)
-        await self._store_news(execution, "succeeded", correlation_id)
+    async def _wait(self, board: Board, execution: Execution) -> Progress:
+        """It goes on later; staff hear of it now where that should not wait."""
+        command = board.command
+        if any(step.status is StepStatus.RUNNING for step in board.steps):
+            progress = Progress(execution)
+        else:
+            execution = await self._finish(execution, ExecutionStatus.FAILED)
+            await self._reports.announce(execution, "failed", command.correlation_id)
+            progress = Progress(execution, shortest_wait_s(board.busy))
+        if board.needs.to_undo(board.steps):
+            reason = f"{explain(execution)} What had been done for it could not be taken back yet; tries go on."
+            key = f"{command.execution_id}:not_taken_back:{count_tries(execution)}"
+            await self._reports.tell_staff(execution, command.urgency, reason=reason, key=key)
+        elif self._retries.is_late(command, execution, self._clock()):
+            waited_s = (self._clock() - execution.created_at).total_seconds()
+            reason = f"It has not succeeded for {waited_s:.0f} seconds; tries go on. {explain(execution)}"
+            key = f"{command.execution_id}:late"
+            await self._reports.tell_staff(execution, Urgency.EMERGENCY, reason=reason, key=key)
+        return progress
+
+    async def _abandon(self, command: ExecutionCommand, execution: Execution, reason: str) -> Execution:
+        execution = await self._finish(execution, ExecutionStatus.DEAD_LETTERED, reason)
+        return await self._tell_end(command, execution)
+
+    async def _succeed(self, command: ExecutionCommand, execution: Execution) -> Execution:
+        return await self._tell_end(command, await self._finish(execution, ExecutionStatus.SUCCEEDED))
+
+    async def _tell_end(self, command: ExecutionCommand, execution: Execution) -> Execution:
+        """Tell of the end, once, however often this is called."""
+        if execution.status is ExecutionStatus.SUCCEEDED:
+            await self._reports.store(execution, "succeeded", command.correlation_id)
+            return execution
+        await self._reports.store(execution, "dead_lettered", command.correlation_id)
+        key = f"{execution.execution_id}:abandoned:{count_tries(execution)}"
+        await self._reports.tell_staff(
+            execution, command.urgency, reason=execution.reason or explain(execution), key=key
+        )
         return execution
 
-    async def _abandon(self, execution: Execution, abandonment: Abandonment) -> Execution:
-        for index, step in enumerate(execution.steps):
-            if step.status in _UNSETTLED:
-                failed = step.model_copy(
-                    update={"status": ExecutionStatus.FAILED, "error": step.error or abandonment.reason}
-                )
-                await self._log.record_step(execution.execution_id, index, failed, now=self._clock())
-        execution = await self._log.get(execution.execution_id) or execution
-        if all(step.status is ExecutionStatus.SUCCEEDED for step in execution.steps):
-            return await self._succeed(execution, abandonment.correlation_id)
-        execution = await self._finish(execution, ExecutionStatus.DEAD_LETTERED)
-        await self._store_news(execution, "dead_lettered", abandonment.correlation_id)
-        subject = f"Execution {execution.execution_id} needs a person"
-        await self._tell_staff(execution.execution_id, subject, abandonment, execution)
-        return execution
-
-    async def _finish(self, execution: Execution, status: ExecutionStatus) -> Execution:
-        finished = execution.model_copy(update={"status": status, "updated_at": self._clock()})
+    async def _finish(self, execution: Execution, status: ExecutionStatus, reason: str | None = None) -> Execution:
+        finished = execution.model_copy(update={"status": status, "updated_at": self._clock(), "reason": reason})
         await self._log.finish(finished)
         return finished
 
-    async def _announce(self, execution: Execution, kind: News, correlation_id: str) -> bool:
-        """Whether the news was stored; for news that may be told later, or never."""
-        try:
-            async with asyncio.timeout(self._call_timeout_s):
-                await self._store_news(execution, kind, correlation_id)
-        except (Unavailable, TimeoutError):
-            logger.warning("news %s of %s could not be stored", kind, execution.execution_id)
-            return False
-        return True
 
-    async def _store_news(self, execution: Execution, kind: News, correlation_id: str) -> None:
-        if execution.request_id is None:
-            return
-        outcome = ExecutionOutcome(
-            execution_id=execution.execution_id,
-            request_id=execution.request_id,
-            kind=kind,
-            at=self._clock(),
-            steps=execution.steps,
-            notes=explain_failure(execution) if kind in ("failed", "dead_lettered") else None,
-        )
-        await self._outcomes.send([wrap_outcome(outcome, correlation_id=correlation_id)])
-
-    async def _tell_staff(
-        self, key: str, subject: str, abandonment: Abandonment, execution: Execution | None = None
-    ) -> None:
-        """Best effort: the dead letter and the news of it stand where the notifier is what is down."""
-        request_id = execution.request_id if execution else None
-        about = f" It is for request {request_id}." if request_id else ""
-        notification = Notification(
-            recipient_kind="staff_role",
-            recipient=Role.STAFF,
-            role=Role.STAFF,
-            subject=subject,
-            body=f"It could not be carried out and will not be tried again by itself.{about} {abandonment.reason}",
-            urgency=abandonment.urgency,
-            request_id=request_id,
-        )
-        try:
-            async with asyncio.timeout(self._call_timeout_s):
-                await self._notifier.send(notification, idempotency_key=f"{key}:abandoned", now=self._clock())
-        except (AppError, TimeoutError):
-            logger.exception("nobody could be told that %s was abandoned", key)
-
-
-_UNSETTLED = (ExecutionStatus.QUEUED, ExecutionStatus.RUNNING)
-
-
-def explain_failure(execution: Execution) -> str:
-    """One sentence for each step that has an error."""
-    reasons = [f"{step.action}: {step.error}" for step in execution.steps if step.error]
-    return " ".join(reasons) or "No step has told why."
+async def _after(earlier: set[asyncio.Task[None]], work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    if earlier:
+        await asyncio.wait(earlier)
+    await work()

@@ -1,32 +1,61 @@
 """The Execution service as its callers see it: queue a command, ask what became of it, and do the jobs it opened."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from core.actions import parse_parameters
 from core.envelopes import wrap_command, wrap_outcome
 from core.erasure import ErasureScope, StillAtWork
-from core.errors import Unavailable
-from core.messages import Execution, ExecutionCommand, ExecutionOutcome, ServiceHealth, WorkOrder
-from core.ports.execution import DeliveredNotification, ExecutionLog, Notifier, OperationsDesk
+from core.errors import NotFound, Unavailable, WrongState
+from core.execution import Execution, ExecutionCommand, ExecutionOutcome, WorkOrder
+from core.execution_labels import ActionKind, ExecutionStatus, NoticeKind
+from core.messages import ServiceHealth
+from core.notices import NotificationPreferences
+from core.ports.documents import DocumentStore
+from core.ports.execution import (
+    CallbackReader,
+    DeliveredNotification,
+    ExecutionLog,
+    Notifier,
+    OperationsDesk,
+    OutsideSystem,
+    SystemState,
+)
 from core.ports.page import Page
-from core.ports.queue import Queue
+from core.ports.queue import Queue, QueueMessage
 from core.request import ExecutionId
 from core.settings import Settings
-from deployments.execution.consumer import Consumer, RetryPolicy
+from deployments.execution.callbacks import Callbacks
+from deployments.execution.consumer import Consumer, retry_id
 from deployments.execution.executor import Executor, utc_now
+from deployments.execution.load import QueueLoad
+from deployments.execution.ordering import Ordering
+from deployments.execution.retries import RetryPolicy
 
 
 class Inbox(Notifier, Protocol):
-    """A notifier that keeps what it sent until somebody takes it."""
+    """A notifier that asks people how they wish to be told."""
 
-    async def find_sent(self, notification_id: str) -> DeliveredNotification | None:
-        """One message that was sent, or None."""
+    async def preferences(self, subject: str) -> NotificationPreferences:
+        """How a person wishes to be told; the defaults, at version 0, where they chose nothing."""
         ...
 
-    async def acknowledge(self, notification_id: str, *, by: str, now: datetime) -> DeliveredNotification:
-        """Note who took an alert; the first one stays. Raises `NotFound`."""
+    async def choose_preferences(self, subject: str, preferences: NotificationPreferences) -> NotificationPreferences:
+        """Store what a person chose over what they read. Raises `StaleVersion`."""
+        ...
+
+    async def unsubscribe(self, token: str) -> NoticeKind:
+        """Switch off the kind that the link named. Raises `NotFound` for a token that is none."""
+        ...
+
+
+class Background(Protocol):
+    """Something else that works while the service does, such as the sweeper of pushes."""
+
+    async def run(self) -> None:
+        """Work until it is cancelled, or until there is nothing left to do."""
         ...
 
 
@@ -38,56 +67,88 @@ class ExecutionService:
         *,
         log: ExecutionLog,
         desk: OperationsDesk,
+        systems: Mapping[str, OutsideSystem],
+        routes: Mapping[ActionKind, str],
         notifier: Inbox,
+        documents: DocumentStore,
+        readers: Mapping[str, CallbackReader],
         commands: Queue,
         outcomes: Queue,
         settings: Settings,
         version: str,
-        call_timeout_s: float = 10.0,
+        background: Sequence[Background] = (),
+        call_timeout_s: float = 30.0,
+        call_limits: Mapping[str, float] | None = None,
         oldest_age_limit_s: float = 300.0,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """To be called on a running event loop.
 
-        `call_timeout_s` bounds each call of an outside system; `health` is degraded once the oldest command has waited
-        for more than `oldest_age_limit_s`.
+        `systems` holds the desk, too. `call_limits` bounds each call of a system by its name, `call_timeout_s` those of
+        others; `health` is degraded once the oldest command has waited for more than `oldest_age_limit_s`.
         """
         self._log = log
         self._desk = desk
+        self._systems = systems
         self._notifier = notifier
+        self._documents = documents
         self._commands = commands
         self._outcomes = outcomes
         self._version = version
+        self._background = background
+        self._tasks: set[asyncio.Task[None]] = set()
         self._oldest_age_limit_s = oldest_age_limit_s
         self._clock = clock
-        self._executor = Executor(log, desk, notifier, outcomes, call_timeout_s=call_timeout_s, clock=clock)
+        retries = RetryPolicy.of(settings)
+        self._executor = Executor(
+            log,
+            systems,
+            routes,
+            notifier,
+            outcomes,
+            retries=retries,
+            call_timeout_s=call_timeout_s,
+            call_limits=call_limits,
+            clock=clock,
+        )
         self._consumer = Consumer(
             commands,
             self._executor,
-            retries=RetryPolicy(settings.execution_attempts, settings.execution_retry_s),
+            Ordering(log, clock),
+            retries=retries,
             visibility_s=settings.queue_visibility_s,
+            clock=clock,
         )
+        self._callbacks = Callbacks(readers, log, outcomes, documents, clock)
+        self._load = QueueLoad(commands, clock)
         self._started = False
 
     def start(self) -> None:
         """Begin to carry out commands."""
         self._consumer.start()
+        if not self._tasks:
+            self._tasks = {asyncio.create_task(each.run()) for each in self._background}
         self._started = True
 
     async def stop(self, *, grace_s: float = 20.0) -> None:
         """Take no more commands and let those in hand finish for `grace_s`."""
         self._started = False
         await self._consumer.stop(grace_s=grace_s)
+        tasks, self._tasks = self._tasks, set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """Give back connections and threads; after `stop`."""
-        for held in (self._desk, self._notifier, self._log, self._commands, self._outcomes):
-            await held.close()
+        held = [*self._systems.values(), self._desk, self._notifier, self._log, self._commands, self._outcomes]
+        for each in {id(each): each for each in (*held, self._documents)}.values():
+            await each.close()
 
     async def enqueue(self, command: ExecutionCommand) -> Execution:
         """Check, log and queue a command; a repetition changes nothing.
 
-        Raises `Invalid` on parameters that do not fit, `Conflict` where the id was used for other actions,
+        Raises `Invalid` on parameters and needs that do not fit, `Conflict` where the id was used for other actions,
         `StoreUnavailable`, `QueueUnavailable`.
         """
         for call in command.actions:
@@ -101,6 +162,38 @@ class ExecutionService:
         """The log of an execution, or None."""
         return await self._log.get(execution_id)
 
+    async def dead_lettered(self, *, limit: int, cursor: str | None) -> Page[Execution]:
+        """Executions that wait for a person, the newest first. Raises `InvalidCursor`."""
+        return await self._log.dead_lettered(limit=limit, cursor=cursor)
+
+    async def retry(self, execution_id: ExecutionId, by: str) -> Execution:
+        """Have what was given up tried again; the log as it stands now.
+
+        A repetition sends nothing twice: the message's id is of this one end of the execution. Raises `NotFound`,
+        `WrongState` for one that is not dead-lettered, `StoreUnavailable`, `QueueUnavailable`.
+        """
+        execution, command = await self._log.get(execution_id), await self._log.command(execution_id)
+        if execution is None or command is None:
+            raise NotFound("There is no such execution.")
+        if execution.status is not ExecutionStatus.DEAD_LETTERED:
+            raise WrongState(f"The execution is {execution.status}; only one that was given up can be tried again.")
+        # Who asked is in the request's timeline; the log holds what was to be done.
+        if not await self._commands.redrive(execution_id):
+            await self._commands.send([_retry_message(command, execution.attempts, self._clock())])
+        return execution
+
+    async def systems(self) -> tuple[SystemState, ...]:
+        """How the outside systems look from this replica, by name."""
+        return tuple(system.state() for _, system in sorted(self._systems.items()))
+
+    async def take_callback(self, system: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Take an outside system's word that some work has ended; False for one that was taken before.
+
+        Raises `Unauthenticated`, `Invalid`, `NotFound` for an unknown system or work, `StoreUnavailable` and
+        `QueueUnavailable`; after the last three the sender tries again.
+        """
+        return await self._callbacks.take(system, headers, body)
+
     async def work_orders(
         self, *, open_only: bool, buildings: frozenset[str] | None, limit: int, cursor: str | None
     ) -> Page[WorkOrder]:
@@ -110,6 +203,33 @@ class ExecutionService:
     async def work_order(self, work_order_id: str) -> WorkOrder | None:
         """One job, or None."""
         return await self._desk.work_order(work_order_id)
+
+    async def calendar(
+        self, *, start: datetime, end: datetime, buildings: frozenset[str] | None, limit: int
+    ) -> tuple[WorkOrder, ...]:
+        """Open jobs that are scheduled to begin within the span, the earliest first."""
+        return await self._desk.calendar(start=start, end=end, buildings=buildings, limit=limit)
+
+    async def plan_work_order(
+        self,
+        work_order_id: str,
+        *,
+        by: str,
+        expected_version: int,
+        assigned_to: str | None,
+        scheduled_start: datetime | None,
+        scheduled_end: datetime | None,
+    ) -> WorkOrder:
+        """Say who does an open job and when. Raises `NotFound`, `StaleVersion`, `WrongState`, `Invalid`."""
+        return await self._desk.plan(
+            work_order_id,
+            by=by,
+            expected_version=expected_version,
+            assigned_to=assigned_to,
+            scheduled_start=scheduled_start,
+            scheduled_end=scheduled_end,
+            now=self._clock(),
+        )
 
     async def complete_work_order(
         self,
@@ -123,7 +243,8 @@ class ExecutionService:
     ) -> WorkOrder:
         """Close a job and tell its request; a repetition returns the job as it was closed.
 
-        Raises `NotFound`, `SystemUnavailable`, `QueueUnavailable`; after the last the call must be repeated.
+        Raises `NotFound`, `WrongState` for one that waits for others, `SystemUnavailable`, `QueueUnavailable`; after
+        the last the call must be repeated.
         """
         order = await self._desk.complete(
             work_order_id,
@@ -133,7 +254,7 @@ class ExecutionService:
             actual_hours=actual_hours,
             now=self._clock(),
         )
-        if order.request_id is not None:
+        if order.request_id is not None and order.status == "Done":
             outcome = ExecutionOutcome(
                 execution_id=order.execution_id,
                 request_id=order.request_id,
@@ -143,6 +264,7 @@ class ExecutionService:
                 actor=order.closed_by or by,
                 actual_cost_usd=order.actual_cost_usd,
                 actual_hours=order.actual_hours,
+                job=order.work_order_id,
             )
             message = wrap_outcome(
                 outcome, correlation_id=correlation_id or order.execution_id, job=order.work_order_id
@@ -164,6 +286,18 @@ class ExecutionService:
         """Somebody has taken an alert; the first one stays. Raises `NotFound`."""
         return await self._notifier.acknowledge(notification_id, by=by, now=self._clock())
 
+    async def preferences(self, subject: str) -> NotificationPreferences:
+        """How a person wishes to be told; version 0 where they never said."""
+        return await self._notifier.preferences(subject)
+
+    async def choose_preferences(self, subject: str, preferences: NotificationPreferences) -> NotificationPreferences:
+        """Store them over those of the same version. Raises `StaleVersion`."""
+        return await self._notifier.choose_preferences(subject, preferences)
+
+    async def unsubscribe(self, token: str) -> NoticeKind:
+        """Switch a kind of message off. Raises `NotFound` for a token that is none."""
+        return await self._notifier.unsubscribe(token)
+
     async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
         """Take a resident's data out of the jobs, the inbox, the log and the queues, for good; may be repeated.
 
@@ -179,15 +313,16 @@ class ExecutionService:
         await self._require_idle(scope)
         return tuple(found)
 
-    async def _require_idle(self, scope: ErasureScope) -> None:
-        waiting = [await queue.erase(scope.needles) for queue in (self._commands, self._outcomes)]
-        if any(waiting):
-            raise StillAtWork("Work for this resident is still being carried out; it is erased when that has ended.")
+    async def load(self) -> dict[str, float]:
+        """`queue_depth` and `oldest_age_s` of the commands, for autoscaling; never raises."""
+        return await self._load.measure()
 
     async def health(self) -> ServiceHealth:
         """How the service is: degraded where commands wait too long, unhealthy where they can't be read."""
         if self._started and not self._consumer.running:
             return ServiceHealth(status="unhealthy", detail="Commands are not being taken.", version=self._version)
+        if any(task.done() and not task.cancelled() and task.exception() is not None for task in self._tasks):
+            return ServiceHealth(status="unhealthy", detail="Work in the background has failed.", version=self._version)
         try:
             depth = await self._commands.depth(now=self._clock())
         except Unavailable as error:
@@ -198,3 +333,19 @@ class ExecutionService:
         )
         late = depth.oldest_age_s > self._oldest_age_limit_s
         return ServiceHealth(status="degraded" if late else "healthy", detail=detail, version=self._version)
+
+    async def _require_idle(self, scope: ErasureScope) -> None:
+        # A queue may not be able to say what waits in it; the log knows what has not ended.
+        waiting = [await queue.erase(scope.needles) for queue in (self._commands, self._outcomes)]
+        if any(waiting) or await self._log.unfinished(scope):
+            raise StillAtWork("Work for this resident is still being carried out; it is erased when that has ended.")
+
+
+def _retry_message(command: ExecutionCommand, attempts: int, now: datetime) -> QueueMessage:
+    return QueueMessage(
+        message_id=retry_id(command, attempts),
+        type=wrap_command(command, now).type,
+        data=command.model_dump(mode="json"),
+        time=now,
+        correlation_id=command.correlation_id,
+    )

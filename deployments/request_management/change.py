@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.errors import WrongState
+from core.execution import ExecutionCommand
 from core.labels import Status
-from core.messages import ExecutionCommand
 from core.record import MadeCall, NextAction, RequestRecord
 from core.request import Event
 from core.status import ENDED, require_legal, require_recallable
@@ -87,12 +87,19 @@ class Draft:
         self.tell("status_changed", message, internal=False, **{"from": str(current), "to": str(wanted)}, **details)
 
     def send(self, commands: Sequence[ExecutionCommand]) -> None:
-        """Put commands into the outbox."""
+        """Put commands into the outbox; each of the request's own begins after the one before."""
         if commands:
             waiting = self.record_fields.get("outbox", self.record.outbox)
-            self.record_fields["outbox"] = (*waiting, *commands)
+            self.record_fields["outbox"] = (*waiting, *map(self._in_order, commands))
             # Whoever made the change sends at once; the sweeper does where that one has died.
             self.schedule(NextAction.DISPATCH, self.at + DISPATCH_GRACE)
+
+    def _in_order(self, command: ExecutionCommand) -> ExecutionCommand:
+        if command.request_id is None:
+            return command
+        before = self.record_fields.get("last_command", self.record.last_command)
+        self.record_fields["last_command"] = command.execution_id
+        return command.model_copy(update={"after": before})
 
     @property
     def timers(self) -> dict[NextAction, datetime]:

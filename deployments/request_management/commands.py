@@ -3,22 +3,34 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
+from typing import Literal
 
-from core.actions import AlertParameters, JobParameters, NotifyParameters
+from core.actions import (
+    AlertParameters,
+    JobParameters,
+    NotifyParameters,
+    Parameters,
+    ParcelParameters,
+)
+from core.contract import rfc3339
 from core.correlation import current_correlation
-from core.labels import ActionKind, Role, Status, Urgency
-from core.messages import ActionCall, ExecutionCommand, Resolved
+from core.execution import ActionCall, ExecutionCommand
+from core.execution_labels import MESSAGES, ActionKind
+from core.identity import POLICY
+from core.labels import Role, Status, Urgency
+from core.messages import Resolved
 from core.record import RequestRecord
 from core.request import Classification, ExecutionId, OptionId, PlanStep, Request, ResolutionOption
 
-POLICY = "policy"
 JOB_ACTION: Mapping[ActionKind, ActionKind] = {
     ActionKind.DISPATCH_WORK_ORDER: ActionKind.DISPATCH_WORK_ORDER,
-    ActionKind.CREATE_STAFF_TASK: ActionKind.CREATE_STAFF_TASK,
     ActionKind.ALERT_ON_CALL: ActionKind.DISPATCH_WORK_ORDER,
-    ActionKind.NOTIFY: ActionKind.CREATE_STAFF_TASK,
 }
-"""As what an option's own job comes to the desk: it has a crew and steps also where its action is to tell somebody."""
+"""As what an option's own job is carried out, where it is no staff task.
+
+It has a crew and steps also where its action is to tell somebody, or is one of which the request does not say enough
+(which amount, which door): then the task is to find that out and to order it.
+"""
 INSTRUCTION_CHARACTERS = 8000
 ADVICE = "If anybody is in danger, call 911 now. The person on call has been alerted."
 
@@ -34,22 +46,11 @@ def option_command(
     """Carry out a selected option and tell the resident."""
     request = record.request
     urgency = request.classification.urgency if request.classification else Urgency.MEDIUM
-    chosen = " We chose it for you; you can cancel it until it is done." if requested_by == POLICY else ""
-    return _command(
-        record,
-        "opt",
-        urgency,
-        requested_by,
-        (
-            *option_jobs(request, option, now),
-            _tell_resident(
-                request,
-                "We are on it",
-                f"{option.title}: this is under way. You can follow it in your request.{chosen}",
-            ),
-        ),
-        option.option_id,
-    )
+    event = "work_started_for_you" if requested_by == POLICY else "work_started"
+    jobs = option_jobs(request, option, now)
+    # Nobody is told of work that could not be ordered.
+    told = _tell_resident(request, event, title=option.title).model_copy(update={"needs": tuple(range(len(jobs)))})
+    return _command(record, "opt", urgency, requested_by, (*jobs, told), option.option_id)
 
 
 def commands_for_decision(
@@ -68,7 +69,7 @@ def commands_for_decision(
                 "esc",
                 classification.urgency,
                 POLICY,
-                (_tell_staff(request, f"Request {request.request_id} needs a person: {reason}"),),
+                (_tell_staff(request, "request_needs_person", reason=reason),),
             ),
         )
     return ()
@@ -99,58 +100,62 @@ def _alarm_command(
     record: RequestRecord, purpose: str, requested_by: str, reason: str, advice: str | None
 ) -> ExecutionCommand:
     request = record.request
-    actions = (_alarm(request, reason), _tell_resident(request, "Help is on its way", advice or ADVICE))
+    actions = (_alarm(request, reason), _tell_resident(request, "help_is_coming", advice=advice or ADVICE))
     return _command(record, purpose, Urgency.EMERGENCY, requested_by, actions)
 
 
 def recall_notice(record: RequestRecord, requested_by: str) -> ExecutionCommand:
     """Tell staff to stop the work that policy had ordered."""
     request = record.request
-    body = f"Request {request.request_id} was cancelled by {requested_by}; please stop its work if it has begun."
-    return _command(record, "rec", Urgency.MEDIUM, requested_by, (_tell_staff(request, body),))
+    told = _tell_staff(request, "request_recalled", by=requested_by)
+    return _command(record, "rec", Urgency.MEDIUM, requested_by, (told,))
 
 
 def reopening_notice(record: RequestRecord) -> ExecutionCommand:
     """Tell staff that a request is not done after all."""
     request = record.request
-    body = f"Request {request.request_id} in building {request.building_id} was reopened: it is not done."
-    return _command(record, "reo", urgency_of(request), POLICY, (_tell_staff(request, body),))
+    return _command(record, "reo", urgency_of(request), POLICY, (_tell_staff(request, "request_reopened"),))
 
 
 def review_notice(record: RequestRecord, reason: str) -> ExecutionCommand:
     """Tell staff that an emergency to which the person on call was alerted waits for a person."""
     request = record.request
-    body = f"Request {request.request_id} in building {request.building_id} waits for a person: {reason}"
-    return _command(record, "rev", Urgency.EMERGENCY, POLICY, (_tell_staff(request, body),))
+    told = _tell_staff(request, "request_needs_person", reason=reason)
+    return _command(record, "rev", Urgency.EMERGENCY, POLICY, (told,))
 
 
-def target_notice(record: RequestRecord, purpose: str, sentence: str) -> ExecutionCommand:
+TargetEvent = Literal["target_near", "response_missed", "target_missed"]
+_TARGETS: Mapping[TargetEvent, str] = {
+    "target_near": "The target is near.",
+    "response_missed": "Nobody has acted on it in time.",
+    "target_missed": "It was not done in time.",
+}
+
+
+def target_notice(record: RequestRecord, purpose: str, event: TargetEvent) -> ExecutionCommand:
     """Tell staff that a target is near or missed; the person on call, where it is an emergency's."""
     request = record.request
-    body = f"Request {request.request_id} in building {request.building_id}: {sentence}"
     urgency = urgency_of(request)
-    if urgency is not Urgency.EMERGENCY:
-        return _command(record, purpose, urgency, POLICY, (_tell_staff(request, body),))
-    alert = AlertParameters(
-        role=Role.STAFF, building_id=request.building_id, subject=f"EMERGENCY in {request.building_id}", body=body
-    )
-    return _command(record, purpose, urgency, POLICY, (_call(ActionKind.ALERT_ON_CALL, alert),))
+    told = _tell_staff(request, event)
+    if urgency is Urgency.EMERGENCY:
+        told = _alert(request, "emergency_target", request_id=request.request_id, what=_TARGETS[event])
+    return _command(record, purpose, urgency, POLICY, (told,))
 
 
-def documentation_notice(record: RequestRecord, sentence: str) -> ExecutionCommand:
+def documentation_notice(record: RequestRecord, due: datetime, *, overdue: bool) -> ExecutionCommand:
     """Tell staff, and managers where a tier has to agree, that an emergency's action is not documented."""
     request = record.request
-    body = f"Request {request.request_id} in building {request.building_id}: {sentence}"
+    event = "documentation_overdue" if overdue else "documentation_due"
     tier = request.approval.required.rank if request.approval else 0
     roles = (Role.STAFF, Role.MANAGER) if tier else (Role.STAFF,)
-    return _command(record, "doc", Urgency.HIGH, POLICY, tuple(_tell_staff(request, body, role) for role in roles))
+    actions = tuple(_tell_staff(request, event, role, due=rfc3339(due)) for role in roles)
+    return _command(record, "doc", Urgency.HIGH, POLICY, actions)
 
 
 def selection_reminder(record: RequestRecord) -> ExecutionCommand:
     """Remind the resident that options wait for a choice."""
     request = record.request
-    body = f"{len(request.options)} ways to deal with your request are ready. Please choose one so that we can begin."
-    told = _tell_resident(request, "Please choose how we should help", body)
+    told = _tell_resident(request, "choose_an_option", count=str(len(request.options)))
     return _command(record, "rem", Urgency.LOW, POLICY, (told,))
 
 
@@ -158,10 +163,9 @@ def comment_notice(record: RequestRecord, text: str, *, by_staff: bool) -> Execu
     """Tell the resident what staff wrote to them, or staff that the resident wrote something."""
     request = record.request
     if by_staff:
-        told = _tell_resident(request, f"News of your request {request.request_id}", text)
+        told = _tell_resident(request, "staff_comment", request_id=request.request_id, text=text)
     else:
-        body = f"The resident commented on request {request.request_id} in building {request.building_id}."
-        told = _tell_staff(request, body)
+        told = _tell_staff(request, "resident_comment")
     command = _command(record, "cmt", urgency_of(request), POLICY, (told,))
     # The comment itself is the line of the story; that it was passed on is none.
     return command.model_copy(update={"request_id": None})
@@ -176,23 +180,22 @@ def urgency_of(request: Request) -> Urgency:
 
 
 def _alarm(request: Request, reason: str) -> ActionCall:
-    alert = AlertParameters(
-        role=Role.STAFF,
-        building_id=request.building_id,
-        subject=f"EMERGENCY in {request.building_id} {request.unit or ''}".strip(),
-        body=f"{reason}\n\n{request.message_text}",
+    labels = request.classification
+    return _alert(
+        request,
+        "emergency",
+        unit=request.unit or "",
+        category=labels.category if labels else "",
+        reason=reason,
+        text=request.message_text,
     )
-    return _call(ActionKind.ALERT_ON_CALL, alert)
 
 
 def review_alert(record: RequestRecord, reason: str) -> ExecutionCommand:
     """Tell the person on call that a message waits which nothing has judged, or that somebody asks for a person."""
     request = record.request
-    body = f"Request {request.request_id} in building {request.building_id} waits for a person: {reason}"
-    alert = AlertParameters(
-        role=Role.STAFF, building_id=request.building_id, subject="A request waits for a person", body=body
-    )
-    return _command(record, "rev", Urgency.HIGH, POLICY, (_call(ActionKind.ALERT_ON_CALL, alert),))
+    alert = _alert(request, "review_needed", request_id=request.request_id, reason=reason)
+    return _command(record, "rev", Urgency.HIGH, POLICY, (alert,))
 
 
 def emergency_command(
@@ -205,28 +208,13 @@ def emergency_command(
     alert: bool = True,
 ) -> ExecutionCommand:
     """What policy starts at once in an emergency; without the alert where the person on call has had one."""
-    request = record.request
+    request = record.request.model_copy(update={"classification": classification})
     escalation = resolved.decision.escalation
-    parameters = AlertParameters(
-        role=Role.STAFF,
-        building_id=request.building_id,
-        subject=f"EMERGENCY {classification.category} in {request.building_id} {request.unit or ''}".strip(),
-        body=f"{escalation.reason if escalation else 'Emergency'}\n\n{request.message_text}",
-    )
     advice = classification.safety_advice or "Help is on its way."
-    alerts = (_call(ActionKind.ALERT_ON_CALL, parameters),) if alert else ()
-    return _command(
-        record,
-        "emg",
-        Urgency.EMERGENCY,
-        POLICY,
-        (
-            *alerts,
-            *option_jobs(request, option, now),
-            _tell_resident(request, "Help is on its way", f"{advice}\n\nWe have started: {option.title}."),
-        ),
-        option.option_id,
-    )
+    alerts = (_alarm(request, escalation.reason if escalation else "Emergency"),) if alert else ()
+    told = _tell_resident(request, "help_has_started", advice=advice, title=option.title)
+    actions = (*alerts, *option_jobs(request, option, now, first_place=len(alerts)), told)
+    return _command(record, "emg", Urgency.EMERGENCY, POLICY, actions, option.option_id)
 
 
 def _command(
@@ -248,12 +236,19 @@ def _command(
     )
 
 
-def _call(action: ActionKind, parameters: JobParameters | AlertParameters | NotifyParameters) -> ActionCall:
+def _call(action: ActionKind, parameters: Parameters) -> ActionCall:
     return ActionCall(action=action, parameters=parameters.model_dump(mode="json"))
 
 
-def option_jobs(request: Request, option: ResolutionOption, now: datetime) -> tuple[ActionCall, ...]:
-    """What an option puts on the operations desk at this moment: one job, or one for each step of its plan."""
+def option_jobs(
+    request: Request, option: ResolutionOption, now: datetime, first_place: int = 0
+) -> tuple[ActionCall, ...]:
+    """What carries an option out that is chosen at this moment: one job, or one for each step of its plan.
+
+    `first_place` is that of the first of them in its command.
+    """
+    if option.action is ActionKind.TRACE_PARCEL:
+        return (_call(option.action, _parcel(request)),)
     if not option.plan:
         job = JobParameters(
             title=option.title,
@@ -267,22 +262,42 @@ def option_jobs(request: Request, option: ResolutionOption, now: datetime) -> tu
             licence=option.licence,
             not_before=option.entry.not_before(now) if option.entry else None,
         )
-        return (_call(JOB_ACTION[option.action], job),)
+        return (_call(_job_action(option.action), job),)
     limits = _shares(option.estimated_cost_usd.p90, [step.cost_share for step in option.plan])
+    places = {step.step_id: first_place + number for number, step in enumerate(option.plan)}
     return tuple(
-        _call(JOB_ACTION[step.action], _step_job(request, option, step, limit, now))
+        _call(_job_action(step.action), _step_job(request, option, step, limit, now, places))
         for step, limit in zip(option.plan, limits, strict=True)
     )
 
 
 def job_count(command: ExecutionCommand) -> int:
-    """How many jobs it opens on the operations desk."""
-    return sum(
-        call.action in (ActionKind.DISPATCH_WORK_ORDER, ActionKind.CREATE_STAFF_TASK) for call in command.actions
+    """How many of its actions are work, whose end somebody or something has to tell."""
+    return sum(call.action not in MESSAGES for call in command.actions)
+
+
+def _job_action(action: ActionKind) -> ActionKind:
+    return JOB_ACTION.get(action, ActionKind.CREATE_STAFF_TASK)
+
+
+def _parcel(request: Request) -> ParcelParameters:
+    return ParcelParameters(
+        building_id=request.building_id,
+        unit=request.unit,
+        resident_id=request.resident_id,
+        description=request.message_text,
+        instructions=_instructions(request),
     )
 
 
-def _step_job(request: Request, option: ResolutionOption, step: PlanStep, limit: float, now: datetime) -> JobParameters:
+def _step_job(
+    request: Request,
+    option: ResolutionOption,
+    step: PlanStep,
+    limit: float,
+    now: datetime,
+    places: Mapping[str, int],
+) -> JobParameters:
     place = [each.step_id for each in option.plan].index(step.step_id) + 1
     titles = {each.step_id: each.title for each in option.plan}
     waits = "; ".join(titles[name] for name in step.after)
@@ -298,6 +313,7 @@ def _step_job(request: Request, option: ResolutionOption, step: PlanStep, limit:
         vendor=step.vendor,
         licence=step.licence,
         not_before=step.entry.not_before(now) if step.entry else None,
+        waits_for=tuple(places[name] for name in step.after),
     )
 
 
@@ -315,17 +331,32 @@ def _instructions(request: Request) -> str:
     return "\n".join([*(f"{name}: {value}" for name, value in wishes.items()), request.message_text])
 
 
-def _tell_resident(request: Request, subject: str, body: str) -> ActionCall:
+def _tell_resident(request: Request, event: str, **fields: str) -> ActionCall:
     return _call(
         ActionKind.NOTIFY,
-        NotifyParameters(recipient_kind="resident", recipient=request.resident_id, subject=subject, body=body),
+        NotifyParameters(recipient_kind="resident", recipient=request.resident_id, event=event, fields=fields),
     )
 
 
-def _tell_staff(request: Request, body: str, role: Role = Role.STAFF) -> ActionCall:
-    return _call(
-        ActionKind.NOTIFY,
-        NotifyParameters(
-            recipient_kind="staff_role", recipient=role, subject=f"Request {request.request_id}", body=body
-        ),
+def _tell_staff(request: Request, event: str, role: Role = Role.STAFF, **fields: str) -> ActionCall:
+    of_request = {"request_id": request.request_id, "building_id": request.building_id}
+    parameters = NotifyParameters(
+        recipient_kind="staff_role",
+        recipient=role,
+        building_id=request.building_id,
+        event=event,
+        fields={**of_request, **fields},
     )
+    return _call(ActionKind.NOTIFY, parameters)
+
+
+def _alert(request: Request, event: str, **fields: str) -> ActionCall:
+    labels = request.classification
+    parameters = AlertParameters(
+        role=Role.STAFF,
+        building_id=request.building_id,
+        category=labels.category if labels else None,
+        event=event,
+        fields={"building_id": request.building_id, **fields},
+    )
+    return _call(ActionKind.ALERT_ON_CALL, parameters)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from core.erasure import ERASED, ErasureScope
-from core.labels import ActionKind
+from core.execution_labels import ActionKind
 from core.messages import DecisionTrace
 from core.record import NextAction, RequestRecord
 from core.request import (
@@ -61,6 +61,7 @@ KEPT_OF_RECORD = frozenset(
         "ordered_usd",
         "orders",
         "costs",
+        "last_command",
         "alarmed",
         "document_by",
         "waiting_for",

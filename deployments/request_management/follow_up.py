@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from core.contract import rfc3339
+from core.execution import ExecutionCommand
 from core.labels import Status
-from core.messages import ExecutionCommand
 from core.record import NextAction, RequestRecord
 from core.request import Sla
 from core.service_terms import ServiceTerms
@@ -28,7 +28,8 @@ def warn_of_target(record: RequestRecord, now: datetime) -> Change | None:
     def warn(draft: Draft, sla: Sla, terms: ServiceTerms) -> None:
         draft.set(sla=sla_clock.warn(sla, now))
         due = rfc3339(sla.resolution_due_at)
-        _alert(draft, "wrn", "sla_warning", "The target is near.", internal=True, due_at=due, basis=sla.basis)
+        told = target_notice(draft.record, "wrn", "target_near")
+        _alert(draft, told, "sla_warning", "The target is near.", internal=True, due_at=due, basis=sla.basis)
 
     return _of_clock(record, NextAction.SLA_WARNING, now, warn)
 
@@ -39,7 +40,8 @@ def breach_response(record: RequestRecord, now: datetime) -> Change | None:
     def breach(draft: Draft, sla: Sla, terms: ServiceTerms) -> None:
         draft.set(sla=sla.model_copy(update={"response_breached": True}))
         message = "Nobody has acted on it in time; staff were told."
-        _alert(draft, "rsp", "response_breached", message, due_at=rfc3339(sla.response_due_at), basis=sla.basis)
+        told = target_notice(draft.record, "rsp", "response_missed")
+        _alert(draft, told, "response_breached", message, due_at=rfc3339(sla.response_due_at), basis=sla.basis)
 
     return _of_clock(record, NextAction.RESPONSE_BREACH, now, breach)
 
@@ -50,7 +52,8 @@ def breach_target(record: RequestRecord, now: datetime) -> Change | None:
     def breach(draft: Draft, sla: Sla, terms: ServiceTerms) -> None:
         draft.set(sla=sla.model_copy(update={"breached": True}))
         message = "It was not done in time; staff were told."
-        _alert(draft, "brc", "sla_breached", message, due_at=rfc3339(sla.resolution_due_at), basis=sla.basis)
+        told = target_notice(draft.record, "brc", "target_missed")
+        _alert(draft, told, "sla_breached", message, due_at=rfc3339(sla.resolution_due_at), basis=sla.basis)
 
     return _of_clock(record, NextAction.SLA_BREACH, now, breach)
 
@@ -87,7 +90,7 @@ def ask_for_documentation(record: RequestRecord, now: datetime) -> Change | None
         else ("documentation_reminder", f"What policy started must be documented and agreed to by {due:%H:%M} UTC.")
     )
     draft.tell(kind, sentence, internal=True, due_at=rfc3339(due))
-    draft.send((documentation_notice(record, sentence),))
+    draft.send((documentation_notice(record, due, overdue=overdue),))
     return draft.done()
 
 
@@ -135,9 +138,15 @@ def _of_clock(
 
 
 def _alert(
-    draft: Draft, purpose: str, kind: str, sentence: str, *, internal: bool = False, due_at: str, basis: str
+    draft: Draft,
+    told: ExecutionCommand,
+    kind: str,
+    sentence: str,
+    *,
+    internal: bool = False,
+    due_at: str,
+    basis: str,
 ) -> None:
     draft.set(needs_attention=True)
     draft.tell(kind, sentence, internal=internal, due_at=due_at, basis=basis)
-    command: ExecutionCommand = target_notice(draft.record, purpose, sentence)
-    draft.send((command,))
+    draft.send((told,))

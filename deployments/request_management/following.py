@@ -30,7 +30,7 @@ def join(record: RequestRecord, incident_id: str, title: str, actor: str, now: d
     draft.set(incident_id=incident_id)
     message = f"Others report the same fault; staff deal with all of it as one: {title}."
     draft.tell("incident_joined", message, incident_id=incident_id)
-    draft.send(tell(record, "joined", (request.resident_id,), "Others report the same fault", message))
+    draft.send(tell(record, "joined", (request.resident_id,), "incident_joined"))
     return draft.done()
 
 
@@ -46,7 +46,7 @@ def leave(record: RequestRecord, incident_id: str, actor: str, now: datetime) ->
     message = "Your request is dealt with by itself again, apart from what others report."
     draft.tell("incident_left", message, incident_id=incident_id)
     if request.status not in ENDED:
-        draft.send(tell(record, "left", (request.resident_id,), "Your request goes on by itself", message))
+        draft.send(tell(record, "left", (request.resident_id,), "incident_left"))
     return draft.done()
 
 
@@ -100,8 +100,7 @@ def end_with_lead(record: RequestRecord, incident_id: str, title: str, now: date
         draft.move(status, "It is dealt with together with the other reports of the same fault.")
     notes = f"Fixed together with the other reports of the same fault: {title}."
     end_work(draft, notes)
-    body = f"{notes} If it is not so in your home, please reopen your request."
-    draft.send(tell(record, "ended", (request.resident_id,), "The fault is reported as fixed", body))
+    draft.send(tell(record, "ended", (request.resident_id,), "incident_ended", title=title))
     return draft.done()
 
 

@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -14,14 +14,15 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from core.correlation import current_correlation
+from core.entry import EntryTerms
 from core.erasure import ErasureScope
 from core.errors import AppError, ServiceUnavailable
+from core.execution import Execution, ExecutionCommand, WorkOrder
+from core.execution_labels import NoticeKind
 from core.labels import ApprovalTier, Category, Role, Trade, Urgency
 from core.messages import (
     AssessItem,
     Assessment,
-    Execution,
-    ExecutionCommand,
     ItemFailure,
     KnowledgeFacts,
     Resolved,
@@ -29,9 +30,9 @@ from core.messages import (
     Retrieved,
     RetrieveQuery,
     ServiceHealth,
-    WorkOrder,
 )
-from core.ports.execution import DeliveredNotification
+from core.notices import NotificationPreferences
+from core.ports.execution import DeliveredNotification, SystemState
 from core.ports.page import Page
 from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk, Sla
 from core.service_terms import ServiceTerms
@@ -163,6 +164,12 @@ class DecisionSimulationHandle:
         call = self._handle.terms.remote(building_id, category, trade, urgency, message_text, created_at)
         return await ask(call, LOOKUP_TIMEOUT_S)
 
+    async def entry_terms(
+        self, building_id: str | None, urgency: Urgency, entry_consent: bool | None
+    ) -> EntryTerms | None:
+        """What a visit waits for."""
+        return await ask(self._handle.entry_terms.remote(building_id, urgency, entry_consent), LOOKUP_TIMEOUT_S)
+
     async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:
         """Begin a run."""
         return await ask(self._handle.start_what_if.remote(run_id, order), self._timeout_s)
@@ -222,6 +229,62 @@ class ExecutionHandle:
             correlation_id=current_correlation(),
         )
         return await ask(response, LOOKUP_TIMEOUT_S)
+
+    async def calendar(
+        self, *, start: datetime, end: datetime, buildings: frozenset[str] | None, limit: int
+    ) -> tuple[WorkOrder, ...]:
+        """Planned jobs."""
+        call = self._handle.calendar.remote(start=start, end=end, buildings=buildings, limit=limit)
+        return await ask(call, LOOKUP_TIMEOUT_S)
+
+    async def plan_work_order(
+        self,
+        work_order_id: str,
+        *,
+        by: str,
+        expected_version: int,
+        assigned_to: str | None,
+        scheduled_start: datetime | None,
+        scheduled_end: datetime | None,
+    ) -> WorkOrder:
+        """Who does a job and when."""
+        call = self._handle.plan_work_order.remote(
+            work_order_id,
+            by=by,
+            expected_version=expected_version,
+            assigned_to=assigned_to,
+            scheduled_start=scheduled_start,
+            scheduled_end=scheduled_end,
+        )
+        return await ask(call, LOOKUP_TIMEOUT_S)
+
+    async def dead_lettered(self, *, limit: int, cursor: str | None) -> Page[Execution]:
+        """What waits for a person."""
+        return await ask(self._handle.dead_lettered.remote(limit=limit, cursor=cursor), LOOKUP_TIMEOUT_S)
+
+    async def retry(self, execution_id: ExecutionId, by: str) -> Execution:
+        """Once more."""
+        return await ask(self._handle.retry.remote(execution_id, by=by), LOOKUP_TIMEOUT_S)
+
+    async def systems(self) -> tuple[SystemState, ...]:
+        """How the outside systems are."""
+        return await ask(self._handle.systems.remote(), LOOKUP_TIMEOUT_S)
+
+    async def take_callback(self, system: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """An outside system's callback."""
+        return await ask(self._handle.take_callback.remote(system, dict(headers), body), LOOKUP_TIMEOUT_S)
+
+    async def preferences(self, subject: str) -> NotificationPreferences:
+        """How a person wishes to be told."""
+        return await ask(self._handle.preferences.remote(subject), LOOKUP_TIMEOUT_S)
+
+    async def choose_preferences(self, subject: str, preferences: NotificationPreferences) -> NotificationPreferences:
+        """Store them."""
+        return await ask(self._handle.choose_preferences.remote(subject, preferences), LOOKUP_TIMEOUT_S)
+
+    async def unsubscribe(self, token: str) -> NoticeKind:
+        """Switch a kind of message off."""
+        return await ask(self._handle.unsubscribe.remote(token), LOOKUP_TIMEOUT_S)
 
     async def notifications(
         self, *, recipient: str | None, limit: int, cursor: str | None

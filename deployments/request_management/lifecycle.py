@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.errors import Forbidden, UnknownOption, WrongState
-from core.labels import ApprovalTier, ExecutionStatus, Status
-from core.messages import ExecutionCommand
+from core.execution import ExecutionCommand
+from core.execution_labels import ExecutionStatus
+from core.labels import ApprovalTier, Status
 from core.record import NextAction, RequestRecord
 from core.request import Approval, Classification, ExecutionSummary, Feedback, ResolutionOption
 from core.status import ENDED, RECALLABLE, UNJUDGED

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from core.labels import ExecutionStatus, Status
-from core.messages import ExecutionCommand, ExecutionOutcome
+from core.execution import ExecutionCommand, ExecutionOutcome
+from core.execution_labels import ExecutionStatus
+from core.labels import Status
 from core.record import NextAction, RequestRecord
 from core.request import ExecutionSummary
 from deployments.request_management.change import SYSTEM, Change, Draft
@@ -134,4 +135,15 @@ def acknowledged(record: RequestRecord, notification_id: str, by: str, now: date
         return None
     draft = Draft(record.model_copy(update={"news": (*record.news, notification_id)}), now, by)
     draft.tell("alert_acknowledged", "The person on call has taken it.", internal=True)
+    return draft.done()
+
+
+def retried(record: RequestRecord, execution_id: str, by: str, now: datetime) -> Change | None:
+    """Staff have what was given up tried again; from now on its news is taken anew."""
+    summary = record.request.execution
+    ids = {f"{execution_id}:{kind}" for kind in _OUTCOME_SENTENCES}
+    draft = Draft(record.model_copy(update={"news": tuple(each for each in record.news if each not in ids)}), now, by)
+    if summary is not None and summary.execution_id == execution_id:
+        draft.set(execution=summary.model_copy(update={"status": ExecutionStatus.QUEUED}))
+    draft.tell("execution_retried", "The work that could not be carried out is tried again.", execution_id=execution_id)
     return draft.done()

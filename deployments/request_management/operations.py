@@ -1,29 +1,33 @@
-"""What staff and services ask of Execution: carry out, tell, look up, close a job."""
+"""What staff and services ask of Execution: carry out, tell, look up, take an alert."""
 
 import secrets
 from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from core.actions import TEMPLATES, NotifyParameters
+from core.actions import NotifyParameters
+from core.entry import EntryTerms
 from core.errors import Invalid, NotFound, Unavailable, WrongState
+from core.execution import ActionCall, Execution, ExecutionCommand, Notification
+from core.execution_labels import ActionKind, ExecutionStatus, NoticeKind
 from core.identity import Principal
-from core.labels import ActionKind, ExecutionStatus, Urgency
-from core.messages import ActionCall, Execution, ExecutionCommand, Notification, WorkOrder
+from core.labels import Urgency
+from core.notices import EVENTS
 from core.ports.execution import DeliveredNotification
 from core.ports.page import Page
 from core.ports.store import RequestStore
 from core.record import RequestRecord
-from core.request import ExecutionId, ExecutionSummary, Request, RequestId, ResidentId
+from core.request import ExecutionId, ExecutionSummary, Request, RequestId
 from deployments.request_management import access, news
 from deployments.request_management.change import Change
 from deployments.request_management.commitments import Commitments, CommitmentsMoved
 from deployments.request_management.dispatch import CONFLICT_RETRIES, Dispatcher, change_record
 from deployments.request_management.intake import named_home
 from deployments.request_management.lifecycle import ApprovalLimitExceeded
-from deployments.request_management.orders import check_order, committed_usd, place_order
+from deployments.request_management.orders import check_order, committed_usd, judged_urgency, place_order
 from deployments.request_management.peers import DecisionSimulation, ExecutionDesk
-from deployments.request_management.schemas import ExecutionOrder, JobCompletion, NotificationOrder
+from deployments.request_management.residents import covers_resident
+from deployments.request_management.schemas import ExecutionOrder, NotificationOrder
 
 
 class Operations:
@@ -56,53 +60,63 @@ class Operations:
         money and the command are one write.
         """
         access.require_role(principal, access.ANALYSTS)
+        entry: EntryTerms | None = None
         for _ in range(CONFLICT_RETRIES):
             record, request = self._covered(principal, await self._store.get(RequestId(order.request_id)))
             committed = committed_usd(record)
             if execution_id not in record.orders:
-                checked = check_order(record, order)
+                entry = await self._entry(order, record)
+                checked = check_order(record, order, entry)
                 if checked.cost_usd:
                     await self._require_authority(principal, request, checked.urgency, committed + checked.cost_usd)
             try:
-                return await self._place(principal, order, execution_id, correlation_id, committed)
+                return await self._place(principal, order, execution_id, correlation_id, committed, entry)
             except CommitmentsMoved:
                 continue
         raise Unavailable("The request is being changed by many at once; please try again.")
 
     async def _place(
-        self, principal: Principal, order: ExecutionOrder, execution_id: str, correlation_id: str, committed: float
+        self,
+        principal: Principal,
+        order: ExecutionOrder,
+        execution_id: str,
+        correlation_id: str,
+        committed: float,
+        entry: EntryTerms | None,
     ) -> Execution:
         now = self._clock()
 
         def step(current: RequestRecord) -> Change | None:
             if execution_id not in current.orders and committed_usd(current) != committed:
                 raise CommitmentsMoved
-            return place_order(current, order, execution_id, principal.sub, correlation_id, now)
+            return place_order(current, order, execution_id, principal.sub, correlation_id, now, entry)
 
         record = await change_record(self._store, RequestId(order.request_id), step)
         if record.outbox:
             self._dispatcher.start(record)
         return _waiting(execution_id, record, now)
 
+    async def _entry(self, order: ExecutionOrder, record: RequestRecord) -> EntryTerms | None:
+        """What a visit that is ordered now waits for, as policy says; None for any other action."""
+        if order.action is not ActionKind.SCHEDULE_VISIT:
+            return None
+        request, wishes = record.request, record.request.preferences
+        consent = wishes.allow_entry_when_absent if wishes is not None else None
+        return await self._decision.entry_terms(request.building_id, judged_urgency(record), consent)
+
     async def notify(
         self, principal: Principal, order: NotificationOrder, execution_id: str, correlation_id: str
     ) -> Execution:
         """Queue a message to a resident or a staff role. Raises `NotFound` for a resident of other buildings."""
         access.require_role(principal, access.ANALYSTS)
-        if order.resident_id is not None and not await self._covers_resident(principal, order.resident_id):
+        if order.resident_id is not None and not await covers_resident(self._store, principal, order.resident_id):
             raise NotFound("There is no such resident.")
-        subject, body = _text(order)
+        words = _words(order)
         kind, recipient = (
             ("resident", order.resident_id) if order.resident_id is not None else ("staff_role", order.staff_role)
         )
         parameters = NotifyParameters.model_validate(
-            {
-                "recipient_kind": kind,
-                "recipient": recipient,
-                "subject": subject,
-                "body": body,
-                "channel": order.channel,
-            }
+            {"recipient_kind": kind, "recipient": recipient, "channel": order.channel, **words}
         )
         command = ExecutionCommand(
             execution_id=ExecutionId(execution_id),
@@ -139,29 +153,6 @@ class Operations:
         if any(command.execution_id == execution_id for command in record.outbox):
             return _waiting(execution_id, record, record.request.updated_at)
         return None
-
-    async def work_orders(
-        self, principal: Principal, open_only: bool, limit: int, cursor: str | None
-    ) -> Page[WorkOrder]:
-        """Jobs on the operations desk, newest first."""
-        access.require_role(principal, access.STAFF)
-        return await self._execution.work_orders(
-            open_only=open_only, buildings=principal.buildings, limit=limit, cursor=cursor
-        )
-
-    async def complete(self, principal: Principal, work_order_id: str, completion: JobCompletion) -> WorkOrder:
-        """Close a job; its request becomes resolved when the news has reached it."""
-        access.require_role(principal, access.STAFF)
-        job = await self._execution.work_order(work_order_id)
-        if job is None or (job.building_id is not None and not principal.covers(job.building_id)):
-            raise NotFound("There is no such work order.")
-        return await self._execution.complete_work_order(
-            work_order_id,
-            by=principal.sub,
-            notes=completion.notes,
-            actual_cost_usd=completion.actual_cost_usd,
-            actual_hours=completion.actual_hours,
-        )
 
     async def notifications(
         self, principal: Principal, recipient: str | None, limit: int, cursor: str | None
@@ -210,17 +201,7 @@ class Operations:
         if sent.request_id is not None:
             record = await self._store.get(sent.request_id)
             return record is not None and principal.covers(record.request.building_id)
-        return sent.recipient_kind == "staff_role" or await self._covers_resident(principal, sent.recipient)
-
-    async def _covers_resident(self, principal: Principal, resident_id: str) -> bool:
-        """Whether the caller's buildings are the resident's: as the id says, or else as their newest request does."""
-        if principal.buildings is None:
-            return True
-        home = named_home(resident_id)
-        if home is not None:
-            return principal.covers(home[0])
-        newest = await self._store.list_by_resident(ResidentId(resident_id), limit=1, cursor=None)
-        return any(principal.covers(request.building_id) for request in newest.items)
+        return sent.recipient_kind == "staff_role" or await covers_resident(self._store, principal, sent.recipient)
 
     def _covered(self, principal: Principal, record: RequestRecord | None) -> tuple[RequestRecord, Request]:
         if record is None or not principal.covers(record.request.building_id):
@@ -242,12 +223,17 @@ def new_execution_id(now: datetime) -> str:
     return f"EXE_{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}_{secrets.token_hex(4)}"
 
 
-def _text(order: NotificationOrder) -> tuple[str, str]:
+BY_HAND = tuple(sorted(name for name, words in EVENTS.items() if words.by_hand))
+"""The templates that `POST /notify` takes."""
+
+
+def _words(order: NotificationOrder) -> dict[str, str]:
     if order.message is not None:
-        return "A message from your building", order.message
-    if order.template is None or order.template not in TEMPLATES:
-        raise Invalid(f"There is no template {order.template!r}; there are {', '.join(sorted(TEMPLATES))}.")
-    return TEMPLATES[order.template]
+        kind = NoticeKind.ANNOUNCEMENT if order.resident_id is not None else NoticeKind.WORK
+        return {"kind": kind, "subject": "A message from your building", "body": order.message}
+    if order.template not in BY_HAND:
+        raise Invalid(f"There is no template {order.template!r}; there are {', '.join(BY_HAND)}.")
+    return {"event": order.template}
 
 
 def _waiting(execution_id: str, record: RequestRecord, at: datetime) -> Execution:

@@ -2,16 +2,27 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from core.actions import ActionParameters, JobParameters, parse_parameters
+from core.actions import (
+    PARAMETERS,
+    ActionParameters,
+    JobParameters,
+    NotifyParameters,
+    VisitParameters,
+    parse_parameters,
+)
+from core.contract import rfc3339
+from core.entry import EntryTerms
 from core.errors import Invalid, UnknownOption, WrongState
-from core.labels import ActionKind, ApprovalTier, Crew, ExecutionStatus, Role, Urgency
-from core.messages import ActionCall, ExecutionCommand
+from core.execution import ActionCall, ExecutionCommand
+from core.execution_labels import MESSAGES, ActionKind, ExecutionStatus
+from core.labels import ApprovalTier, Crew, Role, Urgency
 from core.record import RequestRecord
 from core.request import ExecutionId, ExecutionSummary, Request, ResolutionOption
 from core.status import ENDED
+from core.visits import first_window, require_allowed
 from deployments.request_management.change import Change, Draft
 from deployments.request_management.commands import job_count, option_jobs
 from deployments.request_management.schemas import ExecutionOrder
@@ -34,16 +45,20 @@ def order_execution_id(request_id: str) -> str:
     return f"EXE_{request_id.removeprefix('REQ_')[:80]}_ord{secrets.token_hex(4)}"
 
 
-def check_order(record: RequestRecord, order: ExecutionOrder) -> CheckedOrder:
-    """The order with what its request knows. Raises `Invalid`, `UnknownOption`, `WrongState`."""
+def check_order(record: RequestRecord, order: ExecutionOrder, entry: EntryTerms | None = None) -> CheckedOrder:
+    """The order with what its request knows; `entry` is what a visit waits for.
+
+    Raises `Invalid`, `UnknownOption`, `WrongState`.
+    """
     request = record.request
     option = _agreed_option(request, order) if order.option_id is not None else None
     parameters = parse_parameters(order.action, _completed(order, request, option))
-    cost_usd = 0.0
-    if isinstance(parameters, JobParameters):
-        if request.status in ENDED:
-            raise WrongState(f"The request is {request.status}; reopen it first.")
-        cost_usd = parameters.cost_limit_usd if option is None else 0.0
+    if isinstance(parameters, VisitParameters):
+        # Neither notice nor quiet hours are whoever orders it to say.
+        parameters = parameters.model_copy(update={"entry": entry})
+    if order.action not in MESSAGES and request.status in ENDED:
+        raise WrongState(f"The request is {request.status}; reopen it first.")
+    cost_usd = parameters.cost_usd if option is None else 0.0
     return CheckedOrder(option, parameters, judged_urgency(record), cost_usd)
 
 
@@ -71,12 +86,18 @@ def set_selection_aside(draft: Draft) -> None:
 
 
 def place_order(
-    record: RequestRecord, order: ExecutionOrder, execution_id: str, by: str, correlation_id: str, now: datetime
+    record: RequestRecord,
+    order: ExecutionOrder,
+    execution_id: str,
+    by: str,
+    correlation_id: str,
+    now: datetime,
+    entry: EntryTerms | None = None,
 ) -> Change | None:
     """Count the order's money and put its command into the outbox; None where that was done before."""
     if execution_id in record.orders:
         return None
-    checked = check_order(record, order)
+    checked = check_order(record, order, entry)
     command = ExecutionCommand(
         execution_id=ExecutionId(execution_id),
         request_id=record.request.request_id,
@@ -103,11 +124,47 @@ def place_order(
 def _actions(order: ExecutionOrder, request: Request, checked: CheckedOrder, now: datetime) -> tuple[ActionCall, ...]:
     """What is done: a plan is all of its jobs, and a visit begins no sooner than its option may."""
     option, parameters = checked.option, checked.parameters
-    if option is not None and option.plan:
+    if option is not None and (option.plan or not isinstance(parameters, JobParameters)):
         return option_jobs(request, option, now)
+    if isinstance(parameters, VisitParameters):
+        return _visit(request, parameters, checked.urgency, now)
     if option is not None and option.entry is not None and isinstance(parameters, JobParameters):
         parameters = parameters.model_copy(update={"not_before": option.entry.not_before(now)})
     return (ActionCall(action=order.action, parameters=parameters.model_dump(mode="json")),)
+
+
+def _visit(
+    request: Request, parameters: VisitParameters, urgency: Urgency, now: datetime
+) -> tuple[ActionCall, ActionCall]:
+    """The visit at a time that the rules allow, and word of it to the resident once it is arranged."""
+    emergency, entry = urgency is Urgency.EMERGENCY, parameters.entry
+    if parameters.window_start is not None and parameters.window_end is not None:
+        window = (parameters.window_start, parameters.window_end)
+        require_allowed(window, entry, now, emergency)
+    else:
+        window = first_window(
+            entry,
+            now=now,
+            duration=timedelta(hours=parameters.duration_hours),
+            preferred_days=parameters.preferred_days,
+            preferred_time_slots=parameters.preferred_time_slots,
+            avoid_days=parameters.avoid_days,
+            emergency=emergency,
+        )
+    start, end = window
+    # Notice is told now: what the queue takes is not counted against it.
+    told_at = entry.not_before(now) if entry is not None and entry.notice else None
+    arranged = parameters.model_copy(update={"window_start": start, "window_end": end, "not_before": told_at})
+    told = NotifyParameters(
+        recipient_kind="resident",
+        recipient=request.resident_id,
+        event="visit_scheduled",
+        fields={"title": parameters.title, "starts": rfc3339(start), "ends": rfc3339(end)},
+    )
+    return (
+        ActionCall(action=ActionKind.SCHEDULE_VISIT, parameters=arranged.model_dump(mode="json")),
+        ActionCall(action=ActionKind.NOTIFY, parameters=told.model_dump(mode="json"), needs=(0,)),
+    )
 
 
 def judged_urgency(record: RequestRecord) -> Urgency:
@@ -149,9 +206,15 @@ def _completed(order: ExecutionOrder, request: Request, option: ResolutionOption
         kind = order.parameters.get("recipient_kind", "resident")
         recipient = {"recipient": request.resident_id} if kind == "resident" else {}
         return {**order.parameters, "recipient_kind": kind, **recipient}
-    home = {"building_id": request.building_id, "unit": request.unit}
-    if option is None:
-        return {**_job_defaults(request), **order.parameters, **home}
+    home: dict[str, Any] = {"building_id": request.building_id, "unit": request.unit}
+    fields = PARAMETERS[order.action].model_fields
+    if "resident_id" in fields:
+        home["resident_id"] = request.resident_id
+    if "waits_for" in fields:
+        home["waits_for"] = ()
+    if option is None or "crew" not in fields:
+        defaults = _defaults(order.action, request)
+        return {**{name: value for name, value in defaults.items() if name in fields}, **order.parameters, **home}
     agreed = {name: getattr(option, name) for name in ("title", "crew", "steps", "vendor", "licence")}
     return {
         "instructions": request.message_text,
@@ -162,11 +225,14 @@ def _completed(order: ExecutionOrder, request: Request, option: ResolutionOption
     }
 
 
-def _job_defaults(request: Request) -> dict[str, Any]:
-    """A job as the request's labels describe it."""
+def _defaults(action: ActionKind, request: Request) -> dict[str, Any]:
+    """What the request says of an action: its words, its labels, and the resident's wishes for a visit."""
+    known: dict[str, Any] = {"instructions": request.message_text, "description": request.message_text}
+    if action is ActionKind.SCHEDULE_VISIT and request.preferences is not None:
+        wishes = request.preferences
+        known |= {name: getattr(wishes, name) for name in ("preferred_time_slots", "preferred_days", "avoid_days")}
     labels = request.classification
     if labels is None:
-        return {"instructions": request.message_text}
+        return known
     crew = Crew(labels.trade) if labels.trade is not None else Crew.OFFICE
-    title = f"{labels.category} request {request.request_id}"
-    return {"title": title, "crew": crew, "instructions": request.message_text}
+    return {**known, "title": f"{labels.category} request {request.request_id}", "crew": crew}

@@ -1,15 +1,17 @@
 """The other three services as this one sees them; handles in the graph, plain objects or HTTP clients elsewhere."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
+from core.entry import EntryTerms
 from core.erasure import ErasureScope
+from core.execution import Execution, ExecutionCommand, WorkOrder
+from core.execution_labels import NoticeKind
 from core.labels import ApprovalTier, Category, Role, Trade, Urgency
 from core.messages import (
     AssessItem,
     Assessment,
-    Execution,
-    ExecutionCommand,
     ItemFailure,
     KnowledgeFacts,
     Resolved,
@@ -17,9 +19,9 @@ from core.messages import (
     Retrieved,
     RetrieveQuery,
     ServiceHealth,
-    WorkOrder,
 )
-from core.ports.execution import DeliveredNotification
+from core.notices import NotificationPreferences
+from core.ports.execution import DeliveredNotification, SystemState
 from core.ports.page import Page
 from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk, Sla
 from core.service_terms import ServiceTerms
@@ -100,6 +102,12 @@ class DecisionSimulation(Protocol):
         """What policy promises on a request that was never decided, or whose labels a person corrected."""
         ...
 
+    async def entry_terms(
+        self, building_id: str | None, urgency: Urgency, entry_consent: bool | None
+    ) -> EntryTerms | None:
+        """What a visit to a home waits for; None for an emergency."""
+        ...
+
     async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:
         """Begin a run, or find the one of this id. Raises `Invalid` for an illegal change, `Overloaded`."""
         ...
@@ -146,6 +154,53 @@ class ExecutionDesk(Protocol):
         self, work_order_id: str, *, by: str, notes: str, actual_cost_usd: float | None, actual_hours: float | None
     ) -> WorkOrder:
         """Close a job. Raises `NotFound`."""
+        ...
+
+    async def calendar(
+        self, *, start: datetime, end: datetime, buildings: frozenset[str] | None, limit: int
+    ) -> tuple[WorkOrder, ...]:
+        """Open jobs that are to begin within the span, the earliest first."""
+        ...
+
+    async def plan_work_order(
+        self,
+        work_order_id: str,
+        *,
+        by: str,
+        expected_version: int,
+        assigned_to: str | None,
+        scheduled_start: datetime | None,
+        scheduled_end: datetime | None,
+    ) -> WorkOrder:
+        """Say who does a job and when. Raises `NotFound`, `StaleVersion`, `WrongState`, `Invalid`."""
+        ...
+
+    async def dead_lettered(self, *, limit: int, cursor: str | None) -> Page[Execution]:
+        """Executions that wait for a person, the newest first. Raises `InvalidCursor`."""
+        ...
+
+    async def retry(self, execution_id: ExecutionId, by: str) -> Execution:
+        """Try again what was given up. Raises `NotFound`, `WrongState`."""
+        ...
+
+    async def systems(self) -> tuple[SystemState, ...]:
+        """How the outside systems look from one replica."""
+        ...
+
+    async def take_callback(self, system: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Take an outside system's callback. Raises `Unauthenticated`, `Invalid`, `NotFound`."""
+        ...
+
+    async def preferences(self, subject: str) -> NotificationPreferences:
+        """How a person wishes to be told; version 0 where they never said."""
+        ...
+
+    async def choose_preferences(self, subject: str, preferences: NotificationPreferences) -> NotificationPreferences:
+        """Store them over those of the same version. Raises `StaleVersion`, `Invalid`."""
+        ...
+
+    async def unsubscribe(self, token: str) -> NoticeKind:
+        """Switch a kind of message off. Raises `NotFound` for a token that is none."""
         ...
 
     async def notifications(

@@ -7,9 +7,10 @@ from typing import Any
 
 from core.contract import Contract, UtcTime, rfc3339
 from core.errors import NotFound
+from core.execution import Notification
 from core.identity import Principal
 from core.labels import Category, Urgency
-from core.messages import DecisionTrace, Notification, Retrieved
+from core.messages import DecisionTrace, Retrieved
 from core.ports.store import RequestStore
 from core.record import LabelCorrection
 from core.request import Event, Request, RequestId, ResidentId

@@ -8,18 +8,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import ConfigDict, Field, StrictBool, StringConstraints, WrapValidator, field_validator, model_validator
 
 from core.contract import WHOLE, Contract, Dollars, Hours, Probability, SentTime
-from core.labels import (
-    ActionKind,
-    ApprovalTier,
-    Category,
-    Crew,
-    ExecutionStatus,
-    Intent,
-    RiskLevel,
-    Status,
-    Trade,
-    Urgency,
-)
+from core.execution_labels import ActionKind, ChannelName, ExecutionStatus
+from core.labels import ApprovalTier, Category, Crew, Intent, RiskLevel, Status, Trade, Urgency
 from core.messages import Backlog, BuildingFacts, DecisionTrace, PastRequest, Retrieved, ServiceHealth
 from core.request import (
     MAX_MESSAGE_CHARACTERS,
@@ -343,7 +333,8 @@ class NotificationOrder(Contract):
 
     resident_id: Identifier | None = None
     staff_role: Literal["staff", "manager"] | None = None
-    channel: Literal["inbox"] | None = None
+    channel: ChannelName | None = None
+    """Only by this one, besides the inbox."""
     template: str | None = None
     message: Comment | None = None
     urgency: Urgency = Urgency.MEDIUM
@@ -354,6 +345,22 @@ class NotificationOrder(Contract):
             raise ValueError("give either resident_id or staff_role")
         if (self.template is None) == (self.message is None):
             raise ValueError("give either template or message")
+        return self
+
+
+class JobPlan(Contract):
+    """`PUT /operations/work-orders/{work_order_id}`: who does it and when; null takes that off."""
+
+    assigned_to: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    scheduled_start: SentTime | None = None
+    scheduled_end: SentTime | None = None
+
+    @model_validator(mode="after")
+    def _whole_time(self) -> Self:
+        if (self.scheduled_start is None) != (self.scheduled_end is None):
+            raise ValueError("give both scheduled_start and scheduled_end, or neither")
+        if self.scheduled_start and self.scheduled_end and self.scheduled_end <= self.scheduled_start:
+            raise ValueError("scheduled_end must be after scheduled_start")
         return self
 
 

@@ -16,14 +16,17 @@ from deployments.request_management.analysis import Analysis
 from deployments.request_management.attachments import Attachments
 from deployments.request_management.audit import AuditLog
 from deployments.request_management.comments import Comments
+from deployments.request_management.desk import Desk
 from deployments.request_management.dispatch import Dispatcher, OutcomeConsumer
 from deployments.request_management.due_work import Sweeper
 from deployments.request_management.duplicates import Duplicates
 from deployments.request_management.erasures import Erasures
+from deployments.request_management.executions import Executions
 from deployments.request_management.export import Export
 from deployments.request_management.idempotency import Idempotency
 from deployments.request_management.incidents import Incidents
 from deployments.request_management.intake import Intake
+from deployments.request_management.notification_settings import NotificationSettings
 from deployments.request_management.operations import Operations
 from deployments.request_management.outcome_statistics import OutcomeStatistics
 from deployments.request_management.peers import AIProcessing, DecisionSimulation, ExecutionDesk
@@ -99,6 +102,9 @@ class RequestManagementService:
         self.analysis = Analysis(ai, decision, clock)
         self.what_if = WhatIf(store, decision, clock)
         self.operations = Operations(store, decision, execution, dispatcher, clock, ZoneInfo(settings.time_zone))
+        self.desk = Desk(store, execution, clock)
+        self.executions = Executions(store, execution, clock)
+        self.notification_settings = NotificationSettings(store, execution)
         self.sweeper = Sweeper(settings, store, pipeline, dispatcher, revision, clock)
         self.sweeper.on(NextAction.INCIDENT, self.incidents.start_following)
         self.sweeper.on(NextAction.PUBLISH, self.publisher.start)

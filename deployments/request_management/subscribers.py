@@ -1,43 +1,44 @@
 """What residents are told whose home the same fault concerns: of another's request never more than how it stands."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.actions import NotifyParameters
 from core.correlation import current_correlation
-from core.labels import ActionKind, Status, Urgency
-from core.messages import ActionCall, ExecutionCommand
+from core.execution import ActionCall, ExecutionCommand
+from core.execution_labels import ActionKind
+from core.labels import Status, Urgency
 from core.record import RequestRecord
 from core.request import ExecutionId, ResidentId
 
-_SENTENCES = {
-    Status.AWAITING_SELECTION: "Staff look at how to go on.",
-    Status.AWAITING_APPROVAL: "The cost of the repair is being agreed to.",
-    Status.APPROVED: "The work was ordered.",
-    Status.IN_PROGRESS: "The work has started.",
-    Status.ESCALATED: "Staff have taken it over.",
-    Status.NEEDS_REVIEW: "Staff look at it.",
-    Status.RESOLVED: "The work is reported as done. If it is not so in your home, please reopen your request.",
-    Status.CLOSED: "It was confirmed as done.",
-    Status.REOPENED: "It is not done after all; staff look at it again.",
-    Status.CANCELLED: "The request that led the work was withdrawn; staff go on with the others.",
-}
+TOLD = frozenset(
+    {
+        Status.AWAITING_SELECTION,
+        Status.AWAITING_APPROVAL,
+        Status.APPROVED,
+        Status.IN_PROGRESS,
+        Status.ESCALATED,
+        Status.NEEDS_REVIEW,
+        Status.RESOLVED,
+        Status.CLOSED,
+        Status.REOPENED,
+        Status.CANCELLED,
+    }
+)
+"""Of which statuses they hear."""
 
 
 def status_news(record: RequestRecord, status: Status) -> tuple[ExecutionCommand, ...]:
     """The command that tells all subscribers of a new status; none where nobody subscribed."""
-    sentence = _SENTENCES.get(status)
-    if sentence is None:
+    if status not in TOLD:
         return ()
     labels = record.request.classification
-    topic = (labels.trade or labels.category) if labels else None
-    what = f" ({str(topic).lower()})" if topic else ""
-    body = f"The fault in your building that you reported or follow{what}: {sentence}"
-    return tell(record, "status", record.subscribers, "News of the fault in your building", body)
+    topic = str(labels.trade or labels.category) if labels else ""
+    return tell(record, "status", record.subscribers, "incident_status", topic=topic, status=status)
 
 
 def tell(
-    record: RequestRecord, purpose: str, residents: Sequence[ResidentId], subject: str, body: str
+    record: RequestRecord, purpose: str, residents: Sequence[ResidentId], event: str, **fields: str
 ) -> tuple[ExecutionCommand, ...]:
     """One command that tells these residents; without the request's id, which is none of their business."""
     if not residents:
@@ -49,13 +50,13 @@ def tell(
         execution_id=ExecutionId(f"EXE_{digest[:24]}"),
         request_id=None,
         urgency=Urgency.MEDIUM,
-        actions=tuple(_notice(resident, subject, body) for resident in residents),
+        actions=tuple(_notice(resident, event, fields) for resident in residents),
         correlation_id=current_correlation() or record.correlation_id,
         requested_by="system",
     )
     return (command,)
 
 
-def _notice(resident: ResidentId, subject: str, body: str) -> ActionCall:
-    parameters = NotifyParameters(recipient_kind="resident", recipient=resident, subject=subject, body=body)
+def _notice(resident: ResidentId, event: str, fields: Mapping[str, str]) -> ActionCall:
+    parameters = NotifyParameters(recipient_kind="resident", recipient=resident, event=event, fields={**fields})
     return ActionCall(action=ActionKind.NOTIFY, parameters=parameters.model_dump(mode="json"))

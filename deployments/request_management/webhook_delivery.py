@@ -17,7 +17,13 @@ from core.ports.webhooks import OutgoingEvent, PostResult, WebhookSender
 from core.request import Event, RequestId
 from deployments.request_management.change import SYSTEM
 from deployments.request_management.commands import POLICY
-from deployments.request_management.webhook_log import DeliveryList, DeliveryLog, WebhookDelivery, message_of
+from deployments.request_management.webhook_log import (
+    MESSAGE_TYPE,
+    DeliveryList,
+    DeliveryLog,
+    WebhookDelivery,
+    message_of,
+)
 from deployments.request_management.webhooks import CACHE_S, Endpoint, Endpoints
 
 log = logging.getLogger(__name__)
@@ -94,6 +100,10 @@ class WebhookCourier:
         received = await self._queue.receive(max_messages=BATCH, wait_s=wait_s, visibility_s=VISIBILITY_S)
         groups: defaultdict[tuple[str, str], list[Delivery]] = defaultdict(list)
         for each in received:
+            if each.message.type != MESSAGE_TYPE:
+                # Grouped with others it would hold them up, again and again.
+                await self._queue.dead_letter(each, reason="It is no webhook delivery.")
+                continue
             groups[each.message.data["endpoint_id"], each.message.data["request_id"]].append(each)
         for group in groups.values():
             self._hold(sorted(group, key=lambda each: int(each.message.data["sequence"])))

@@ -9,6 +9,7 @@ from kb.check import (
     conflicts,
     coverage,
     emergencies,
+    on_call,
     prose,
     references,
     structure,
@@ -20,7 +21,10 @@ from kb.check.library import read_library
 from kb.reader import DOCUMENTS
 
 SAFETY_RULES = Path(__file__).parents[2] / "deployments" / "ai_processing" / "safety_rules.yaml"
-_PARTS = (versions, structure, prose, calendars, references, conflicts, coverage, workforce, emergencies, asked)
+_PARTS = (
+    *(versions, structure, prose, calendars, references, conflicts),
+    *(coverage, workforce, emergencies, on_call, asked),
+)
 
 
 def check(folder: Path = DOCUMENTS, on: date | None = None, safety_rules: Path = SAFETY_RULES) -> list[Finding]:

@@ -1,11 +1,15 @@
-"""`aam store create` makes what the stores need, once."""
+"""`aam store` makes what the stores need, once, and brings old requests up to date."""
+
+import asyncio
+from pathlib import Path
 
 import pytest
 
 from aam.__main__ import main
 from adapters import build
+from core.labels import Status
 from core.settings import Settings
-from tests.builders import build_record
+from tests.builders import build_full_record, build_record
 from tests.dynamo_server import CREDENTIALS, endpoint
 
 
@@ -47,3 +51,37 @@ def test_a_server_that_does_not_answer_is_said(
     monkeypatch.setenv("AAM_AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert main(["store", "create"]) == 1
     assert "does not answer" in capsys.readouterr().err
+
+
+async def _store_an_old_one() -> None:
+    store = build.request_store(Settings())
+    old = build_full_record(request_id="REQ_OLD", status=Status.ESCALATED, version=1)
+    assert await store.create(old.model_copy(update={"terms": None, "timers": {}, "outbox": ()}), ())
+    await store.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
+def test_old_requests_are_revised_once(
+    kind: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("AAM_STATE_DIR", str(tmp_path))
+    if kind == "dynamodb":
+        request.getfixturevalue("environment")
+        assert main(["store", "create"]) == 0
+        capsys.readouterr()
+    asyncio.run(_store_an_old_one())
+    assert main(["store", "revise"]) == 0
+    assert "1 will be revised, the last at " in capsys.readouterr().out
+    assert main(["store", "revise", "--per-minute", "1"]) == 0
+    assert "; 0 will be revised.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "x", "1.5"])
+def test_a_rate_is_a_whole_number(rate: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["store", "revise", f"--per-minute={rate}"])
+    assert "whole number" in capsys.readouterr().err

@@ -1,6 +1,10 @@
 """Residents' files: what is kept is a picture or document and nothing else."""
 
 import io
+import shutil
+import subprocess
+import sys
+import time
 import zlib
 from contextlib import suppress
 
@@ -11,7 +15,9 @@ from PIL import Image
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
 
-from adapters.file_inspection import MAX_PAGES, ContentInspector
+from adapters import file_inspection
+from adapters.file_inspection import ContentInspector
+from adapters.pdf_cleaning import MAX_PAGES, REFUSED, PdfRefused, clean_pdf
 from core.attachments import FileRefused, UnsupportedFile
 
 inspector = ContentInspector()
@@ -181,7 +187,7 @@ def test_a_document_that_acts_is_refused(make: object) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    base=st.sampled_from([picture(), picture("PNG"), picture("WEBP"), document(2)]),
+    base=st.sampled_from([picture(), picture("PNG"), picture("WEBP")]),
     claimed=st.sampled_from(["image/jpeg", "image/png", "image/webp", "application/pdf"]),
     cut=st.integers(0, 2000),
     place=st.integers(0, 3000),
@@ -195,3 +201,71 @@ def test_damaged_files_are_kept_or_refused_and_nothing_else(
     # Anything but these errors of ours fails the test.
     with suppress(FileRefused, UnsupportedFile):
         assert inspector.inspect(damaged, claimed).content_type == claimed
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cut=st.integers(0, 2000), place=st.integers(0, 3000), junk=st.binary(max_size=40))
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_documents_are_cleaned_or_refused_and_nothing_else(cut: int, place: int, junk: bytes) -> None:
+    whole = document(2)
+    with suppress(PdfRefused):
+        assert clean_pdf(whole[:place] + junk + whole[place + cut % 50 :]).startswith(b"%PDF")
+
+
+def packed_document(padding: int = 0) -> bytes:
+    """One page, and an object in a stream that is unpacked row by row, each of one byte."""
+    plain = b"6 0 1" + b" " * padding
+    rows = bytearray(2 * len(plain))
+    rows[1::2] = plain
+    packed = zlib.compress(rows)
+    parts = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] >>",
+        b"<< /Type /ObjStm /N 1 /First 4 /Filter /FlateDecode /DecodeParms << /Predictor 15 /Columns 1 >> /Length %d >>"
+        b"\nstream\n%b\nendstream" % (len(packed), packed),
+    ]
+    written, places = b"%PDF-1.5\n", [0]
+    for number, part in enumerate(parts, 1):
+        places.append(len(written))
+        written += b"%d 0 obj\n%b\nendobj\n" % (number, part)
+    places.append(len(written))
+    table = b"".join(b"\1" + place.to_bytes(4) + bytes(2) for place in places) + b"\2" + (4).to_bytes(4) + bytes(2)
+    head = b"5 0 obj\n<< /Type /XRef /W [1 4 2] /Size 7 /Root 1 0 R /Length %d >>\nstream\n" % len(table)
+    return written + head + table + b"\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n" % places[5]
+
+
+def test_a_document_with_a_packed_object_is_kept() -> None:
+    assert inspector.inspect(packed_document(), "application/pdf").content.startswith(b"%PDF")
+
+
+def test_a_document_that_keeps_its_reader_busy_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_inspection, "PDF_TIMEOUT_S", 1.5)
+    busy = packed_document(30_000_000)
+    assert len(busy) < 100_000
+    began = time.monotonic()
+    with pytest.raises(FileRefused, match="too long"):
+        inspector.inspect(busy, "application/pdf")
+    assert 1.4 < time.monotonic() - began < 4
+
+
+def run_reader(code: str) -> "subprocess.CompletedProcess[bytes]":
+    """What this code does where the reader has limited itself."""
+    begin = "from adapters import pdf_cleaning as reader\nreader.limit_itself()\n"
+    return subprocess.run([sys.executable, "-c", begin + code], capture_output=True, timeout=20, check=False)
+
+
+def test_a_reader_that_wants_too_much_memory_refuses() -> None:
+    hungry = "reader.clean_pdf = lambda _: bytes(reader.MEMORY_BYTES)\nraise SystemExit(reader.main())"
+    done = run_reader(hungry)
+    assert (done.returncode, done.stdout) == (REFUSED, b"The document takes too much memory to read.")
+
+
+def test_a_reader_that_ends_by_itself_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with pytest.raises(FileRefused, match="can't be read"):
+        inspector.inspect(document(), "application/pdf")
+
+
+def test_the_reader_is_given_no_settings_and_no_secrets() -> None:
+    assert file_inspection.CHILD_ENVIRONMENT.keys() <= {"PATH", "LD_LIBRARY_PATH", "PYTHONPATH"}

@@ -11,7 +11,8 @@ from adapters.gemini_client import GeminiClient
 from adapters.llm_gemini import GeminiLanguageModel
 from adapters.spending import Allowance, Budget, Prices, open_limiter
 from core.errors import LanguageModelUnavailable
-from core.labels import ActionKind, Category, Crew, Intent, Trade, Urgency
+from core.execution_labels import ActionKind
+from core.labels import Category, Crew, Intent, Trade, Urgency
 from core.messages import Retrieved
 from core.ports.intelligence import ProposedOption
 from core.request import Classification

@@ -18,6 +18,7 @@ from adapters.documents_dynamo import DynamoDocumentStore
 from adapters.dynamo import Dynamo
 from adapters.dynamo_tables import EVENTS, TABLES, create_tables
 from adapters.dynamo_values import billed_bytes, from_wire, to_wire
+from adapters.execution_log_dynamo import DynamoExecutionLog
 from adapters.store_dynamo import DynamoRequestStore
 from adapters.store_dynamo_lists import READ_LIMIT
 from core.errors import (
@@ -36,7 +37,7 @@ from core.ports.store import RequestFilter, StoredAnswer
 from core.record import NextAction, RequestRecord
 from core.request import BuildingId, Event, RequestId, ResidentId
 from tests.builders import NOON, build_event, build_record
-from tests.dynamo_server import connect, open_documents_store, open_requests_store
+from tests.dynamo_server import connect, open_documents_store, open_execution_log, open_requests_store
 
 THROTTLED = b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"slow"}'
 CONFLICT = (
@@ -59,10 +60,17 @@ async def documents(tmp_path: Path) -> AsyncIterator[DynamoDocumentStore]:
     await opened.close()
 
 
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[DynamoExecutionLog]:
+    opened = open_execution_log(tmp_path, attempts=2)
+    yield opened
+    await opened.close()
+
+
 class Wire:
     """What goes over the wire of a store, and answers in the server's place."""
 
-    def __init__(self, store: DynamoRequestStore | DynamoDocumentStore) -> None:
+    def __init__(self, store: DynamoRequestStore | DynamoDocumentStore | DynamoExecutionLog) -> None:
         self.dynamo: Dynamo = store._dynamo
         self.calls: Counter[str] = Counter()
         self.sent: list[tuple[str, dict[str, Any]]] = []
@@ -181,20 +189,23 @@ async def use_everything(store: DynamoRequestStore) -> None:
         with suppress(AppError):
             now = NOON + timedelta(seconds=after_s)
             await store.claim_key("k", fingerprint="f", resource_id="r", now=now, lease_s=30, ttl_s=3600)
-    await store.release_key("k")
+    await store.renew_key("k", leased_until=NOON, until=NOON)
+    await store.release_key("k", leased_until=NOON)
     await store.finish_key("k", StoredAnswer(200, {}, b""))
     await store.forget_answers(["r"])
 
 
 async def test_nothing_ever_scans_and_every_index_is_used(
-    store: DynamoRequestStore, documents: DynamoDocumentStore
+    store: DynamoRequestStore, documents: DynamoDocumentStore, log: DynamoExecutionLog
 ) -> None:
-    wires = [Wire(store), Wire(documents)]
+    wires = [Wire(store), Wire(documents), Wire(log)]
     await use_everything(store)
     await documents.put(Document("kind", "key", "list", "order", 1, {}))
     await documents.get("kind", "key")
     await documents.list("kind", "list", limit=1)
     await documents.delete("kind", "key")
+    await log.dead_lettered(limit=1, cursor=None)
+    await log.find_step("system", "id")
     calls = sum((wire.calls for wire in wires), Counter[str]())
     assert calls["Query"] > 50
     assert not {"Scan", "ExecuteStatement", "BatchExecuteStatement"} & calls.keys()

@@ -131,7 +131,8 @@ async def use_keys(store: SqliteRequestStore) -> None:
         with suppress(AppError):
             now = NOON + timedelta(seconds=after_s)
             await store.claim_key("k", fingerprint=fingerprint, resource_id="r", now=now, lease_s=30, ttl_s=3600)
-    await store.release_key("k")
+    await store.renew_key("k", leased_until=NOON, until=NOON)
+    await store.release_key("k", leased_until=NOON)
     await store.finish_key("k", StoredAnswer(200, {}, b""))
     await store.claim_key("k", fingerprint="f", resource_id="r", now=NOON, lease_s=30, ttl_s=3600)
 

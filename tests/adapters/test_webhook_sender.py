@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from adapters.webhook_sender import HttpWebhookSender, is_public
+from adapters.outbound_addresses import is_public
+from adapters.webhook_sender import HttpWebhookSender
 from core.errors import Invalid
 from core.ports.webhooks import OutgoingEvent
 from tests.webhook_receiver import receiving

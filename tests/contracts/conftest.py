@@ -1,6 +1,7 @@
 """The implementations of each port, and records and messages to try them with."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from core.record import RequestRecord
 from core.request import Event
 from tests.builders import NOON, build_event, build_full_record, build_message, build_record
 from tests.dynamo_server import open_documents_store, open_requests_store
+from tests.sqs_server import open_sqs_queue
 
 STORES: dict[str, Callable[[Path], RequestStore]] = {
     "dynamodb": open_requests_store,
@@ -26,7 +28,25 @@ DOCUMENTS: dict[str, Callable[[Path], DocumentStore]] = {
     "sqlite": lambda folder: SqliteDocumentStore(folder / "state" / "documents.sqlite3"),
 }
 QUEUES: dict[str, Callable[[Path, str], Queue]] = {
+    "sqs": open_sqs_queue,
     "sqlite": lambda folder, name: SqliteQueue(folder / "state" / "queues.sqlite3", name),
+}
+
+
+@dataclass(frozen=True)
+class QueueTraits:
+    """What one kind of queue promises beyond the port."""
+
+    keeps_order: bool
+    knows_ids: bool
+    """An id that was sent within the last day is dropped."""
+    shortest_s: float
+    """The shortest visibility that it keeps to."""
+
+
+TRAITS = {
+    "sqs": QueueTraits(keeps_order=False, knows_ids=False, shortest_s=1.0),
+    "sqlite": QueueTraits(keeps_order=True, knows_ids=True, shortest_s=0.05),
 }
 
 
@@ -69,12 +89,22 @@ def documents(open_documents: Callable[[], DocumentStore]) -> DocumentStore:
 
 
 @pytest.fixture(params=sorted(QUEUES))
-async def open_queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[..., Queue]]:
+def queue_kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def traits(queue_kind: str) -> QueueTraits:
+    return TRAITS[queue_kind]
+
+
+@pytest.fixture
+async def open_queue(queue_kind: str, tmp_path: Path) -> AsyncIterator[Callable[..., Queue]]:
     """Opens an adapter on the same data each time it is called."""
     opened: list[Queue] = []
 
     def open_one(name: str = "executions") -> Queue:
-        opened.append(QUEUES[request.param](tmp_path, name))
+        opened.append(QUEUES[queue_kind](tmp_path, name))
         return opened[-1]
 
     yield open_one

@@ -12,8 +12,9 @@ from adapters.execution_log_sqlite import SqliteExecutionLog
 from adapters.notify_inbox import InboxNotifier
 from adapters.system_operations_desk import SqliteOperationsDesk
 from core.erasure import ERASED, ErasureScope
-from core.labels import ActionKind, Crew, ExecutionStatus, Urgency
-from core.messages import ActionCall, ExecutionCommand, Notification
+from core.execution import ActionCall, ExecutionCommand, Notification
+from core.execution_labels import ActionKind, StepStatus
+from core.labels import Crew, Urgency
 from core.ports.documents import Document, DocumentStore
 from core.ports.execution import ActionContext
 from core.ports.queue import Queue
@@ -74,7 +75,8 @@ async def test_messages_set_aside_are_emptied_and_those_that_wait_are_counted(
     assert await queue.erase(SCOPE.needles) == 2
     assert len(await queue.receive(max_messages=5, wait_s=0, visibility_s=60)) == 2
     assert await queue.erase(SCOPE.needles) == 2, "what is in hand is not done with"
-    assert (await elsewhere.depth(now=noon)).in_flight == 1, "another queue is not looked at"
+    left = await elsewhere.depth(now=noon)
+    assert left.visible + left.in_flight == 1, "another queue is not looked at"
 
 
 def command(execution_id: str, request_id: str | None, recipient: str) -> ExecutionCommand:
@@ -91,8 +93,8 @@ def command(execution_id: str, request_id: str | None, recipient: str) -> Execut
 
 async def test_the_log_keeps_what_was_done_and_forgets_the_words(tmp_path: Path) -> None:
     log = SqliteExecutionLog(tmp_path / "executions.sqlite3")
-    step = ExecutionStep(action=ActionKind.NOTIFY, system="notifier", status=ExecutionStatus.QUEUED)
-    failed = step.model_copy(update={"status": ExecutionStatus.FAILED, "error": "zebrafinch", "attempts": 2})
+    step = ExecutionStep(action=ActionKind.NOTIFY, system="notifier", status=StepStatus.QUEUED)
+    failed = step.model_copy(update={"status": StepStatus.FAILED, "error": "zebrafinch", "attempts": 2})
     for execution_id, request_id, recipient in (
         ("E1", "REQ_1", "staff"), ("E2", None, RESIDENT), ("E3", "REQ_11", "RES_A_1010"),
     ):  # fmt: skip
@@ -134,7 +136,7 @@ async def test_jobs_lose_their_words_and_are_closed(
     ids: list[str] = []
     for key, request_id in (("open", "REQ_1"), ("done", "REQ_1"), ("silent", "REQ_1"), ("others", "REQ_11")):
         context = ActionContext(ExecutionId("E"), RequestId(request_id), Urgency.LOW, "c", key)
-        ids.append(await desk.perform(call, context))
+        ids.append((await desk.perform(call, context)).external_id)
     for job, notes in zip(ids[1:3], ("The zebrafinch is well", ""), strict=True):
         await desk.complete(job, by="sam", notes=notes, actual_cost_usd=40.0, actual_hours=1.0, now=NOON)
     others = await desk.work_order(ids[3])

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapters.request_index import POLICY
 from core.errors import BrokenInvariant, StoreUnavailable, VersionConflict
+from core.identity import POLICY
 from core.labels import Category, RiskLevel, Status, Trade, Urgency
 from core.messages import DecisionTrace
 from core.ports.store import OpenRequest, OutcomeFacts, RequestFilter, RequestStore, StoredAnswer

@@ -5,8 +5,9 @@ import pytest
 
 from core.envelopes import unwrap_command, unwrap_outcome, wrap_command, wrap_outcome
 from core.errors import Invalid
-from core.labels import ActionKind, ExecutionStatus, Urgency
-from core.messages import ActionCall, ExecutionCommand, ExecutionOutcome
+from core.execution import ActionCall, ExecutionCommand, ExecutionOutcome
+from core.execution_labels import ActionKind, ExecutionStatus
+from core.labels import Urgency
 from core.ports.queue import QueueMessage
 from core.request import ExecutionId, ExecutionStep, OptionId, RequestId
 

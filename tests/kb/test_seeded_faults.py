@@ -177,6 +177,48 @@ FAULTS = (
         edit("on-call-ladder.md", (r", Leasing, Other\]", ", Other]")),
     ),
     Fault(
+        "a path names a post that nobody holds",
+        "post_without_holder",
+        "on-call-ladder",
+        edit("escalation-matrix.md", (r'who: "concierge lead"', 'who: "night porter"')),
+    ),
+    Fault(
+        "a deputy is away at the same time",
+        "absent_deputy",
+        "on-call-ladder",
+        edit(
+            "on-call-ladder.md",
+            (
+                r"^( +- \{)(person: STAFF_SUPERVISOR_1, .*)$",
+                r"\1\2\n\1person: STAFF_SUPERVISOR_2, since: 2027-01-03, until: 2027-01-05, deputy: STAFF_OFFICE_1}",
+            ),
+        ),
+    ),
+    Fault(
+        "somebody is away who holds no post",
+        "absence_of_nobody",
+        "on-call-ladder",
+        edit("on-call-ladder.md", (r"person: STAFF_SUPERVISOR_1", "person: STAFF_SUPERVISOR_9")),
+    ),
+    Fault(
+        "the ladder leads to one person twice",
+        "one_person_twice",
+        "on-call-ladder",
+        edit("on-call-ladder.md", (r"days: \[STAFF_DIRECTOR_1\]", "days: [STAFF_ON_CALL_4]")),
+    ),
+    Fault(
+        "the night begins at another time than the text says",
+        "contradicting_number",
+        "on-call-ladder",
+        edit("on-call-ladder.md", (r"08:00 and 18:00", "08:00 and 19:00")),
+    ),
+    Fault(
+        "the rotation changes on another day than the text says",
+        "unsaid_weekday",
+        "on-call-ladder",
+        edit("on-call-ladder.md", (r"hand-over on Monday", "hand-over on Tuesday")),
+    ),
+    Fault(
         "a document is for a building that is not listed",
         "unknown_building",
         "learning-from-outcomes",
@@ -232,6 +274,11 @@ def test_the_unedited_copy_has_no_error(folder: Path):
 def test_a_fault_is_found_and_nothing_else(folder: Path, fault: Fault):
     fault.seed(folder)
     assert found(folder) == {(fault.code, fault.document)}
+
+
+def test_a_rotation_that_changes_on_a_day_that_no_week_has_is_found_and_nothing_else(folder: Path):
+    edit("on-call-ladder.md", (r"changes_on: Monday", "changes_on: Mittwoch"))(folder)
+    assert found(folder) == {("schema", "on-call-ladder.md")}
 
 
 def test_all_faults_at_once_are_all_found(folder: Path):

@@ -15,8 +15,11 @@ from deployments.request_management.api import (
     analysis,
     attachments,
     audit,
+    callbacks,
+    desk,
     health,
     incidents,
+    notifications,
     operations,
     requests,
     residents,
@@ -88,10 +91,14 @@ def build_api(service: Callable[[], RequestManagementService], settings: Setting
         analysis,
         what_if,
         operations,
+        desk,
+        notifications,
+        callbacks,
         webhooks,
         health,
     ):
         app.include_router(routes.router, prefix=PREFIX)
+    app.include_router(notifications.public, prefix=PREFIX)
     install_rules(app, PREFIX)
     install_description(app)
     # A form around the file takes room, too.

@@ -1,12 +1,13 @@
-"""Routes to Execution: commands, their logs, the operations desk's jobs, and what people were told."""
+"""Routes to Execution: commands, their logs, outside systems, and what people were told."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import TypeAdapter
 
 from core.contract import Contract, UtcTime
-from core.messages import Execution, Notification, WorkOrder
+from core.execution import Execution, Notification
+from core.execution_labels import ChannelName, ExecutionStatus
 from core.ports.execution import DeliveredNotification
 from deployments.request_management.api.context import (
     Caller,
@@ -24,11 +25,33 @@ from deployments.request_management.orders import order_execution_id
 from deployments.request_management.schemas import (
     ExecutionOrder,
     ExecutionReceipt,
-    JobCompletion,
     NotificationOrder,
 )
 
 router = APIRouter(tags=["operations"], responses=documented(401, 403, 413, 422, 429, 500, 503))
+
+
+class SentDelivery(Contract):
+    """How one push of a notification went."""
+
+    channel: ChannelName
+    recipient: str
+    status: Literal["waiting", "sent", "failed", "suppressed"]
+    due_at: UtcTime
+    """When it is, or was, to go out."""
+    attempts: int = 0
+    external_id: str | None = None
+    reason: str | None = None
+    at: UtcTime | None = None
+
+
+class ToldPerson(Contract):
+    """A person who was told of an alert."""
+
+    who: str
+    """The post, such as `maintenance supervisor`."""
+    person: str
+    at: UtcTime
 
 
 class SentNotification(Contract):
@@ -40,6 +63,10 @@ class SentNotification(Contract):
     at: UtcTime
     acknowledged_by: str | None = None
     acknowledged_at: UtcTime | None = None
+    deliveries: tuple[SentDelivery, ...] = ()
+    """How its pushes went; the inbox holds it in any case."""
+    ladder: tuple[ToldPerson, ...] = ()
+    """Of an alert: who was told so far."""
 
 
 class NotificationList(Contract):
@@ -49,18 +76,41 @@ class NotificationList(Contract):
     next_cursor: str | None
 
 
-class WorkOrderList(Contract):
-    """A page of jobs, newest first."""
+class ExecutionList(Contract):
+    """A page of executions, newest first."""
 
-    items: tuple[WorkOrder, ...]
+    items: tuple[Execution, ...]
     next_cursor: str | None
 
 
+class OutsideSystem(Contract):
+    """How an outside system looks from one replica."""
+
+    name: str
+    status: Literal["ok", "failing", "left_alone"]
+    """`failing`: its newest call failed; `left_alone`: it failed so often that it is not called for a while."""
+    in_flight: int
+    calls: int
+    failures: int
+    last_error: str | None
+
+
+class SystemList(Contract):
+    """All outside systems."""
+
+    items: tuple[OutsideSystem, ...]
+
+
+_system = TypeAdapter(OutsideSystem)
 _view = TypeAdapter(SentNotification)
 
 
 def _shown(sent: DeliveredNotification) -> SentNotification:
-    return _view.validate_python(vars(sent))
+    fields = vars(sent) | {
+        "deliveries": tuple(vars(each) for each in sent.deliveries),
+        "ladder": tuple(vars(each) for each in sent.ladder),
+    }
+    return _view.validate_python(fields)
 
 
 @router.post("/execute", response_model=ExecutionReceipt, status_code=202, responses=documented(404, 409))
@@ -99,31 +149,36 @@ async def get_execution(execution_id: str, service: Service, caller: Caller) -> 
     return send(Reply(await service.operations.describe(caller, execution_id)))
 
 
-@router.get("/operations/work-orders", response_model=WorkOrderList)
-async def list_work_orders(
+@router.get("/executions", response_model=ExecutionList)
+async def list_executions(
     service: Service,
     caller: Caller,
-    open_only: Annotated[bool, Query(alias="open")] = False,
+    status: Literal[ExecutionStatus.DEAD_LETTERED] = ExecutionStatus.DEAD_LETTERED,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """The operations desk's jobs."""
-    page = await service.operations.work_orders(caller, open_only, limit, cursor)
-    return send(Reply(WorkOrderList(items=page.items, next_cursor=page.next_cursor)))
+    """Executions that could not be carried out and wait for a person, the newest first."""
+    page = await service.executions.dead_lettered(caller, limit, cursor)
+    return send(Reply(ExecutionList(items=page.items, next_cursor=page.next_cursor)))
 
 
 @router.post(
-    "/operations/work-orders/{work_order_id}/complete", response_model=WorkOrder, responses=documented(404, 409)
+    "/executions/{execution_id}/retry", response_model=Execution, status_code=202, responses=documented(404, 409)
 )
-async def complete_work_order(
-    work_order_id: str, completion: JobCompletion, service: Service, caller: Caller, once: OnceOnly
-) -> Response:
-    """Close a job, with what it really took; its request becomes resolved."""
+async def retry_execution(execution_id: str, service: Service, caller: Caller, once: OnceOnly) -> Response:
+    """Try again what was given up: what has been done is not repeated."""
 
     async def work(_: str) -> Reply:
-        return Reply(await service.operations.complete(caller, work_order_id, completion))
+        return Reply(await service.executions.retry(caller, execution_id), 202)
 
-    return await once(work_order_id, work)
+    return await once(execution_id, work)
+
+
+@router.get("/operations/systems", response_model=SystemList)
+async def list_systems(service: Service, caller: Caller) -> Response:
+    """How the outside systems look from the replica that answers."""
+    states = await service.executions.systems(caller)
+    return send(Reply(SystemList(items=tuple(_system.validate_python(vars(state)) for state in states))))
 
 
 @router.get("/notifications", response_model=NotificationList)

@@ -10,19 +10,8 @@ import numpy as np
 import pytest
 
 from core.estate import Building, Jurisdiction, StatutoryClock
-from core.labels import (
-    ActionKind,
-    ApprovalTier,
-    Category,
-    Crew,
-    Intent,
-    RiskLevel,
-    Role,
-    Situation,
-    Status,
-    Trade,
-    Urgency,
-)
+from core.execution_labels import ActionKind
+from core.labels import ApprovalTier, Category, Crew, Intent, RiskLevel, Role, Situation, Status, Trade, Urgency
 from core.messages import PastRequest, ResolveItem, Retrieved, RetrieveQuery, Workload
 from core.request import Answer, Citation, Classification, FactorScores, Issue, RequestId, Risk
 from core.rules import (

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.labels import ActionKind, ApprovalTier, Category, Intent, Urgency
+from core.execution_labels import ActionKind
+from core.labels import ApprovalTier, Category, Intent, Urgency
 from core.messages import ResolveItem
 from core.request import OptionScore, ResolutionOption
 from core.rules import BuildingOverride, DocumentRules, RuleBook

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from core.errors import Invalid
-from core.labels import ActionKind, ApprovalTier, Category, Crew, Situation, Urgency
+from core.execution_labels import ActionKind
+from core.labels import ApprovalTier, Category, Crew, Situation, Urgency
 from core.messages import Resolved, ResolveItem
 from core.request import Estimate, FactorScores, OptionId, ResolutionOption
 from deployments.decision_simulation.resolver import Resolver

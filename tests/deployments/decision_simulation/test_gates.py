@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from core.entry import EntryTerms
 from core.estate import Vendor
-from core.labels import ActionKind, ApprovalTier, Category, Crew, Urgency
+from core.execution_labels import ActionKind
+from core.labels import ApprovalTier, Category, Crew, Urgency
 from core.messages import ResolveItem
 from core.rules import BuildingOverride, CataloguedOption, DocumentRules, OptionTemplate, RuleBook
 from deployments.decision_simulation.engine import Case, DecisionEngine, Settled

@@ -14,7 +14,7 @@ from core.messages import ResolveItem, Retrieved
 from core.ports.intelligence import ProposedOption
 from core.request import Citation, Classification
 from core.rules import CataloguedOption
-from deployments.decision_simulation.offers import OfferCounts, Offers, ask_for_drafts, cited_passages
+from deployments.decision_simulation.offers import OfferCounts, Offers, ask_for_drafts
 from deployments.decision_simulation.option_check import Checked, OptionCheck, as_draft
 from deployments.decision_simulation.options import Catalogue, Match, Subject, cite
 from kb.compile import compile_documents
@@ -253,12 +253,6 @@ def test_what_was_dropped_adds_up() -> None:
     counts.add(checked(draft(action="y")).report)
     assert counts.looked_at == 3
     assert counts.totals() == {"repaired:cost_widened": 1, "dropped:unknown_action": 2}
-
-
-def test_only_passages_that_a_draft_names_are_kept_for_the_replay() -> None:
-    named = Citation(doc_id="water-rules", section="Shutting off", quote="x")
-    assert cited_passages([draft()], [PASSAGE]) == ()
-    assert cited_passages([draft(citations=(named,))], [PASSAGE]) == (PASSAGE,)
 
 
 def test_figures_must_be_finite() -> None:

@@ -6,14 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import ArtefactRefused
-from core.labels import ActionKind, Category, Intent, Trade, Urgency
+from core.execution_labels import ActionKind
+from core.labels import Category, Intent, Trade, Urgency
 from core.request import Classification, Issue, PlanStep
 from core.rules import CataloguedOption, PlanPhase
 from deployments.decision_simulation.house import House
 from deployments.decision_simulation.offers import Offers
 from deployments.decision_simulation.option_check import OptionCheck
 from deployments.decision_simulation.options import Catalogue, Match, Subject, leading_subject
-from deployments.decision_simulation.plan import Planner, compose_samples, whole_samples
+from deployments.decision_simulation.plan import Planner, compose_samples
 from deployments.decision_simulation.sampling import Samples
 from kb.compile import compile_documents
 
@@ -228,14 +229,6 @@ def test_a_chain_is_no_shorter_than_its_steps_and_no_longer_than_one_after_anoth
     assert np.all(apart <= mixed)
     assert np.all(mixed <= joined)
     assert np.allclose(joined, np.sort(np.sum(hours, axis=0)))
-
-
-def test_the_parts_of_all_options_come_in_one_row() -> None:
-    plan = made(LEAK, HOLE)
-    simple = CATALOGUE.pick(Subject("tap", Category.MAINTENANCE, Trade.PLUMBING, Urgency.LOW))[0]
-    row = [samples([float(place)], [1.0]) for place in range(1 + len(plan.parts) + 1)]
-    whole = whole_samples([simple, plan, simple], row)
-    assert [each.cost_usd.tolist() for each in whole] == [[0.0], [sum(range(1, 6))], [6.0]]
 
 
 def test_each_step_tells_who_does_it_and_its_share_of_the_cost() -> None:

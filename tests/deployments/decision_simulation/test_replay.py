@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from adapters.rules_archive import RulesArchive
 from core.errors import ArtefactRefused
-from core.labels import ActionKind, ApprovalTier, Category, Crew, Intent, Urgency
+from core.execution_labels import ActionKind
+from core.labels import ApprovalTier, Category, Crew, Intent, Urgency
 from core.messages import DecisionTrace, Resolved, ResolveItem, Workload
 from core.rules import BuildingOverride, DocumentRules, RuleBook, rules_hash
 from deployments.decision_simulation.replay import as_recorded, replay, replay_case

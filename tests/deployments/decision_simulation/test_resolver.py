@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from core.errors import ArtefactRefused, Invalid
-from core.labels import ActionKind, Category, Crew, Intent, Status, Trade, Urgency
+from core.execution_labels import ActionKind
+from core.labels import Category, Crew, Intent, Status, Trade, Urgency
 from core.messages import DecisionTrace, ItemFailure, Resolved, ResolveItem, Retrieved, Workload
 from core.request import Answer, Citation
 from core.rules import RuleBook

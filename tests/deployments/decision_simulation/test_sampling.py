@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.estate import Part, Triangle
-from core.labels import ActionKind, Trade, Urgency
+from core.execution_labels import ActionKind
+from core.labels import Trade, Urgency
 from core.rules import OptionTemplate, RuleBook
 from deployments.decision_simulation.duty import ALWAYS, DutyClock
 from deployments.decision_simulation.sampling import (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.labels import Urgency
 from deployments.decision_simulation.duty import ALWAYS, DutyClock
-from deployments.decision_simulation.simulation import ReportedJob, ServerRun, run_jobs, run_portfolio, simulate_option
+from deployments.decision_simulation.simulation import ReportedJob, ServerRun, run_jobs, simulate_option
 from deployments.decision_simulation.triangular import Floats
 from deployments.decision_simulation.workforce import RANKS, ServerModel
 from models.simulation.queueing import mmc_wait
@@ -138,17 +138,6 @@ def test_given_jobs_wait_behind_a_backlog_and_among_usual_ones() -> None:
     assert behind.tolist() == [11.0]
     among = [run_jobs(model, 0.0, job, np.random.default_rng(seed), {Urgency.HIGH: 2}, True, 1e4) for seed in range(9)]
     assert np.mean(among) > 11.0
-
-
-def test_each_server_of_a_portfolio_has_a_queue_and_random_numbers_of_its_own() -> None:
-    models = {name: replace(crew(), key=name) for name in ("one", "other")}
-    jobs = [ReportedJob(name, 0.0, Urgency.LOW, 2.0) for name in ("one", "other", "one")]
-    assert run_portfolio(models, 0.0, jobs, 1).tolist() == [2.0, 2.0, 4.0]
-    backlogs = {"one": {Urgency.HIGH: 3}}
-    first = run_portfolio(models, 0.0, jobs, 1, backlogs)
-    both = run_portfolio(models, 0.0, jobs, 1, backlogs | {"other": {Urgency.HIGH: 2}})
-    assert first[[0, 2]].tolist() == both[[0, 2]].tolist()
-    assert both[1] > first[1]
 
 
 def test_a_vendor_is_found_busy_with_its_other_customers() -> None:

@@ -198,4 +198,5 @@ def test_more_backlog_never_shortens_the_mean_wait_under_common_random_numbers(
 ) -> None:
     model, soon = crew_models(rules)["plumbing"], replace(QUICK, offsets_hours=(0.0, 2.0))
     less, longer = (server_waits(model, {urgency: jobs}, 34.0, soon, seed).hours for jobs in (number, number + more))
-    assert (longer[urgency.rank].mean(axis=1) >= less[urgency.rank].mean(axis=1) - 1e-9).all()
+    # Shifts end between jobs: one more may move another to a fresh morning, and shorten a later wait by seconds.
+    assert (longer[urgency.rank].mean(axis=1) >= less[urgency.rank].mean(axis=1) - 0.02).all()

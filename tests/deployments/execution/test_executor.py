@@ -1,6 +1,7 @@
 import asyncio
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import Conflict, QueueUnavailable
-from core.labels import ActionKind, ExecutionStatus, Urgency
-from core.messages import ActionCall, ExecutionCommand
+from core.execution import ActionCall, Execution, ExecutionCommand
+from core.execution_labels import ActionKind, ExecutionStatus, StepStatus
+from core.labels import Urgency
+from deployments.execution.executor import Executor
+from deployments.execution.retries import Turn
 
 Make = Callable[..., ExecutionCommand]
 Calls = dict[str, Callable[..., ActionCall]]
 
-DONE, WAITING, REFUSED = ExecutionStatus.SUCCEEDED, ExecutionStatus.QUEUED, ExecutionStatus.FAILED
+OVER = ExecutionStatus.SUCCEEDED
+DONE, WAITING, REFUSED = StepStatus.SUCCEEDED, StepStatus.QUEUED, StepStatus.FAILED
+
+
+async def execute(executor: Executor, command: ExecutionCommand, *, again: bool = False) -> Execution:
+    turn = Turn(datetime(2026, 3, 1, 12, tzinfo=UTC), put_back_at=datetime.max.replace(tzinfo=UTC) if again else None)
+    return (await executor.execute(command, turn)).execution
 
 
 async def test_each_action_is_done_in_its_system_and_told(world: Any, make_command: Make) -> None:
-    execution = await world.executor().execute(make_command())
-    assert execution.status is DONE
+    execution = await execute(world.executor(), make_command(urgency=Urgency.EMERGENCY))
+    assert execution.status is OVER
     assert [(s.action, s.system, s.status, s.attempts, s.error) for s in execution.steps] == [
         (ActionKind.ALERT_ON_CALL, "notifier", DONE, 1, None),
         (ActionKind.DISPATCH_WORK_ORDER, "operations_desk", DONE, 1, None),
@@ -45,8 +55,8 @@ async def test_each_action_is_done_in_its_system_and_told(world: Any, make_comma
 
 
 async def test_what_no_request_asked_for_is_told_to_no_request(world: Any, make_command: Make) -> None:
-    execution = await world.executor().execute(make_command(request_id=None))
-    assert execution.status is DONE
+    execution = await execute(world.executor(), make_command(request_id=None))
+    assert execution.status is OVER
     assert await world.news() == []
 
 
@@ -54,15 +64,15 @@ async def test_what_no_request_asked_for_is_told_to_no_request(world: Any, make_
 async def test_a_failing_step_holds_up_none_of_the_others(world: Any, make_command: Make, fault: str) -> None:
     world.faults.coming["EXE_1:0"] = [fault]
     executor = world.executor(call_timeout_s=0.1)
-    execution = await executor.execute(make_command())
+    execution = await execute(executor, make_command())
     assert execution.status is ExecutionStatus.FAILED
     assert [step.status for step in execution.steps] == [WAITING, DONE, DONE]
     assert execution.steps[0].error
     assert execution.steps[0].external_id is None
     assert [outcome.kind for outcome in await world.news()] == ["running", "failed"]
 
-    again = await executor.execute(make_command())
-    assert again.status is DONE
+    again = await execute(executor, make_command())
+    assert again.status is OVER
     assert [step.attempts for step in again.steps] == [2, 1, 1]
     assert again.steps[0].error is None
     assert again.attempts == 2
@@ -74,50 +84,50 @@ async def test_a_failing_step_holds_up_none_of_the_others(world: Any, make_comma
 async def test_what_was_done_before_the_line_broke_is_not_done_again(
     world: Any, make_command: Make, call: Calls, fault: str
 ) -> None:
-    desk = world.forgetful_desk()
+    desk = world.forgetful("operations_desk")
     world.faults.coming["EXE_1:0"] = [fault]
-    executor = world.executor(desk=desk, call_timeout_s=0.1)
+    executor = world.executor(systems={"operations_desk": desk}, call_timeout_s=0.1)
     command = make_command(call["job"]())
-    assert (await executor.execute(command)).status is ExecutionStatus.FAILED
-    execution = await executor.execute(command)
-    assert (execution.status, execution.steps[0].external_id) == (DONE, "EXT-1")
-    assert desk.opened == 1
+    assert (await execute(executor, command)).status is ExecutionStatus.FAILED
+    execution = await execute(executor, command)
+    assert (execution.status, execution.steps[0].external_id) == (OVER, "EXT-1")
+    assert desk.made == {"EXE_1:0": 1}
 
 
 async def test_a_worker_that_dies_between_doing_and_noting(world: Any, make_command: Make, call: Calls) -> None:
-    desk = world.forgetful_desk()
+    desk = world.forgetful("operations_desk")
     world.faults.coming["EXE_1:0"] = ["hang_after"]
     command = make_command(call["job"](), call["note"]())
-    dying = asyncio.create_task(world.executor(desk=desk).execute(command))
-    while desk.opened == 0:
+    dying = asyncio.create_task(execute(world.executor(systems={"operations_desk": desk}), command))
+    while not desk.made or (await world.log.get("EXE_1")).steps[1].status is not DONE:
         await asyncio.sleep(0.005)
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
 
     # The dead worker's claim still stands, so the next one leaves the step alone and does the other.
-    survivor = world.executor(desk=desk)
+    survivor = world.executor(systems={"operations_desk": desk})
     world.wait(1)
-    execution = await survivor.execute(command)
+    execution = await execute(survivor, command)
     assert execution.status is ExecutionStatus.RUNNING
-    assert [step.status for step in execution.steps] == [ExecutionStatus.RUNNING, DONE]
+    assert [step.status for step in execution.steps] == [StepStatus.RUNNING, DONE]
     world.wait(60)
-    execution = await survivor.execute(command)
-    assert (execution.status, execution.steps[0].external_id) == (DONE, "EXT-1")
-    assert desk.opened == 1
+    execution = await execute(survivor, command)
+    assert (execution.status, execution.steps[0].external_id) == (OVER, "EXT-1")
+    assert desk.made == {"EXE_1:0": 1}
 
 
 async def test_workers_on_the_same_command_do_each_action_once(world: Any, make_command: Make) -> None:
     world.faults.pause_s = 0.02
-    executions = await asyncio.gather(*(world.executor().execute(make_command()) for _ in range(5)))
-    assert any(execution.status is DONE for execution in executions)
+    executions = await asyncio.gather(*(execute(world.executor(), make_command()) for _ in range(5)))
+    assert any(execution.status is OVER for execution in executions)
     assert sorted(world.faults.calls) == ["EXE_1:0", "EXE_1:1", "EXE_1:2"]
     assert await world.jobs() == ["Fix the tap"]
-    assert (await world.log.get(executions[0].execution_id)).status is DONE
+    assert (await world.log.get(executions[0].execution_id)).status is OVER
 
 
 async def test_a_refused_action_ends_the_execution_and_a_person_is_told(world: Any, make_command: Make) -> None:
     world.faults.coming["EXE_1:1"] = ["reject"]
-    execution = await world.executor().execute(make_command())
+    execution = await execute(world.executor(), make_command())
     assert execution.status is ExecutionStatus.DEAD_LETTERED
     assert [step.status for step in execution.steps] == [DONE, REFUSED, DONE]
     assert execution.steps[1].error == "We don't do that here."
@@ -131,7 +141,7 @@ async def test_a_refused_action_ends_the_execution_and_a_person_is_told(world: A
 
 async def test_parameters_that_do_not_fit_never_reach_a_system(world: Any, make_command: Make, call: Calls) -> None:
     wrong = ActionCall(action=ActionKind.DISPATCH_WORK_ORDER, parameters={"title": "no crew"})
-    execution = await world.executor().execute(make_command(wrong, call["note"]()))
+    execution = await execute(world.executor(), make_command(wrong, call["note"]()))
     assert execution.status is ExecutionStatus.DEAD_LETTERED
     assert [step.status for step in execution.steps] == [REFUSED, DONE]
     assert "crew" in execution.steps[0].error
@@ -141,8 +151,8 @@ async def test_parameters_that_do_not_fit_never_reach_a_system(world: Any, make_
 async def test_a_refusal_waits_for_the_steps_that_may_still_work(world: Any, make_command: Make) -> None:
     world.faults.coming |= {"EXE_1:0": ["reject"], "EXE_1:1": ["down"]}
     executor = world.executor()
-    assert (await executor.execute(make_command())).status is ExecutionStatus.FAILED
-    execution = await executor.execute(make_command())
+    assert (await execute(executor, make_command())).status is ExecutionStatus.FAILED
+    execution = await execute(executor, make_command())
     assert execution.status is ExecutionStatus.DEAD_LETTERED
     assert [step.status for step in execution.steps] == [REFUSED, DONE, DONE]
     assert world.faults.calls.count("EXE_1:0") == 1
@@ -150,11 +160,11 @@ async def test_a_refusal_waits_for_the_steps_that_may_still_work(world: Any, mak
 
 async def test_a_command_that_comes_again_after_its_end_is_only_told_again(world: Any, make_command: Make) -> None:
     executor = world.executor()
-    first = await executor.execute(make_command())
+    first = await execute(executor, make_command())
     calls = list(world.faults.calls)
     world.wait(5)
-    again = await executor.execute(make_command())
-    assert (again.status, again.attempts, again.steps) == (DONE, 1, first.steps)
+    again = await execute(executor, make_command())
+    assert (again.status, again.attempts, again.steps) == (OVER, 1, first.steps)
     assert world.faults.calls == calls
     assert [outcome.kind for outcome in await world.news()] == ["running", "succeeded"]
 
@@ -163,28 +173,28 @@ async def test_a_queue_that_is_down_holds_up_the_news_but_not_the_actions(world:
     world.outcomes.down = 2
     executor = world.executor()
     with pytest.raises(QueueUnavailable):
-        await executor.execute(make_command())
+        await execute(executor, make_command())
     assert len(world.faults.calls) == 3
     assert await world.news() == []
     world.outcomes.down = 0
-    assert (await executor.execute(make_command())).status is DONE
+    assert (await execute(executor, make_command())).status is OVER
     assert len(world.faults.calls) == 3
     assert "succeeded" in [outcome.kind for outcome in await world.news()]
 
 
 async def test_news_of_the_start_that_was_lost_is_told_at_the_end(world: Any, make_command: Make) -> None:
     world.outcomes.down = 1
-    await world.executor().execute(make_command())
+    await execute(world.executor(), make_command())
     assert [outcome.kind for outcome in await world.news()] == ["running", "succeeded"]
 
 
 async def test_giving_up_ends_what_is_left_and_tells_a_person_once(world: Any, make_command: Make) -> None:
     world.faults.coming["EXE_1:1"] = ["down"]
     executor = world.executor()
-    await executor.execute(make_command())
+    await execute(executor, make_command())
     await world.news()
     for _ in range(2):
-        execution = await executor.give_up(make_command(), reason="Given up after 1 try.")
+        execution = (await executor.give_up(make_command(), reason="Given up after 1 try.")).execution
         assert execution.status is ExecutionStatus.DEAD_LETTERED
     assert [step.status for step in execution.steps] == [DONE, REFUSED, DONE]
     assert execution.steps[1].error == "The desk does not answer."
@@ -193,24 +203,24 @@ async def test_giving_up_ends_what_is_left_and_tells_a_person_once(world: Any, m
 
 
 async def test_giving_up_what_was_never_tried_says_why(world: Any, make_command: Make) -> None:
-    execution = await world.executor().give_up(make_command(), reason="The worker died.")
+    execution = (await world.executor().give_up(make_command(), reason="The worker died.")).execution
     assert execution.status is ExecutionStatus.DEAD_LETTERED
     assert {step.error for step in execution.steps} == {"The worker died."}
-    assert world.faults.calls == ["EXE_1:abandoned"]
+    assert world.faults.calls == ["EXE_1:abandoned:0"]
 
 
 async def test_giving_up_what_has_succeeded_changes_nothing(world: Any, make_command: Make) -> None:
     executor = world.executor()
-    await executor.execute(make_command())
-    assert (await executor.give_up(make_command(), reason="too often")).status is DONE
+    await execute(executor, make_command())
+    assert (await executor.give_up(make_command(), reason="too often")).execution.status is OVER
     assert [outcome.kind for outcome in await world.news()] == ["running", "succeeded"]
     assert await world.inbox_subjects("staff") == []
 
 
 @pytest.mark.parametrize("fault", ["down", "hang", "reject"])
 async def test_the_end_stands_even_where_nobody_can_be_told(world: Any, make_command: Make, fault: str) -> None:
-    world.faults.coming |= {"EXE_1:1": ["reject"], "EXE_1:abandoned": [fault]}
-    execution = await world.executor(call_timeout_s=0.1).execute(make_command())
+    world.faults.coming |= {"EXE_1:1": ["reject"], "EXE_1:abandoned:3": [fault]}
+    execution = await execute(world.executor(call_timeout_s=0.1), make_command())
     assert execution.status is ExecutionStatus.DEAD_LETTERED
     assert "dead_lettered" in [outcome.kind for outcome in await world.news()]
 
@@ -218,18 +228,19 @@ async def test_the_end_stands_even_where_nobody_can_be_told(world: Any, make_com
 async def test_an_abandoned_execution_may_be_started_anew(world: Any, make_command: Make) -> None:
     world.faults.coming["EXE_1:1"] = ["reject"]
     executor = world.executor()
-    await executor.execute(make_command())
-    execution = await executor.execute(make_command())
-    assert execution.status is DONE
+    await execute(executor, make_command())
+    assert (await execute(executor, make_command())).status is ExecutionStatus.DEAD_LETTERED
+    execution = await execute(executor, make_command(), again=True)
+    assert execution.status is OVER
     assert [step.attempts for step in execution.steps] == [1, 2, 1]
     assert [outcome.kind for outcome in await world.news()] == ["running", "dead_lettered", "succeeded"]
 
 
 async def test_an_id_that_was_used_for_other_actions_is_refused(world: Any, make_command: Make, call: Calls) -> None:
     executor = world.executor()
-    await executor.execute(make_command())
+    await execute(executor, make_command())
     with pytest.raises(Conflict):
-        await executor.execute(make_command(call["job"]("Something else")))
+        await execute(executor, make_command(call["job"]("Something else")))
     assert await world.jobs() == ["Fix the tap"]
 
 
@@ -246,10 +257,10 @@ def test_whatever_fails_each_action_happens_once(
         with tempfile.TemporaryDirectory() as folder:
             world = make_world(Path(folder))
             world.faults.coming |= {f"EXE_1:{index}": list(each) for index, each in enumerate(faults)}
-            executor = world.executor()
+            executor = world.executor(attempts=9)
             needed = 1 + max(map(len, faults))
-            statuses = [(await executor.execute(make_command())).status for _ in range(needed)]
-            assert statuses[-1] is DONE
+            statuses = [(await execute(executor, make_command())).status for _ in range(needed)]
+            assert statuses[-1] is OVER
             assert await world.jobs() == ["Fix the tap"]
             assert sorted(await world.inbox_subjects()) == ["Gas", "We are on it"]
             await world.close()

@@ -1,6 +1,9 @@
 """RequestManagement over HTTP in one process: the real store, queue, models and knowledge base, without Ray."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,8 +16,29 @@ from deployments.ai_processing.deployment import AIProcessing
 from deployments.decision_simulation.deployment import DecisionSimulation
 from deployments.request_management.api.application import build_api
 from deployments.request_management.service import RequestManagementService
+from tests.deployments.request_management.erasure_world import opened, settle_in
 
 Client = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture(scope="session")
+def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which both residents of `erasure_world` have lived."""
+    folder = tmp_path_factory.mktemp("lived") / "state"
+
+    async def live() -> None:
+        async with opened(folder) as world:
+            await settle_in(world)
+
+    asyncio.run(live())
+    return folder
+
+
+@pytest.fixture
+def folder(lived_in: Path, tmp_path: Path) -> Path:
+    """A copy of `lived_in` to change."""
+    shutil.copytree(lived_in, tmp_path / "state")
+    return tmp_path / "state"
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,10 @@ from PIL import Image
 
 from adapters import build
 from core.actions import JobParameters
+from core.execution import ActionCall, ExecutionCommand
+from core.execution_labels import ActionKind
 from core.identity import Principal
-from core.labels import ActionKind, ApprovalTier, Category, Role, Status, Urgency
-from core.messages import ActionCall, ExecutionCommand
+from core.labels import ApprovalTier, Category, Role, Status, Urgency
 from core.ports.documents import Document
 from core.ports.store import StoredAnswer
 from core.record import RequestRecord
@@ -34,6 +35,7 @@ from core.request import (
     ResolutionNote,
 )
 from core.settings import Settings
+from deployments.execution.notices.notifier import Notices
 from deployments.execution.operations import ExecutionService
 from deployments.request_management.attachments import Upload
 from deployments.request_management.incident import Incident, IncidentStatus
@@ -49,9 +51,11 @@ SECRETS = {
     ),
 }  # fmt: skip
 """Words that stand in a resident's data, and nowhere else: one for each kind of place."""
+NOTICE_KEY = b"signs links"
 EXECUTION = (
     "enqueue", "describe", "work_orders", "work_order", "complete_work_order", "notifications", "notification",
-    "acknowledge", "erase",
+    "acknowledge", "erase", "calendar", "plan_work_order", "dead_lettered", "retry", "systems", "take_callback",
+    "preferences", "choose_preferences", "unsubscribe",
 )  # fmt: skip
 
 
@@ -105,9 +109,16 @@ class World:
 async def opened(folder: Path) -> AsyncIterator[World]:
     """The application on this folder; Execution takes no work until it is started."""
     settings = Settings(state_dir=folder)
-    desk, inbox = build.operations_desk(settings)
+    desk, _ = build.operations_desk(settings)
+    systems, routes, readers = build.outside_systems(settings, desk)
+    documents = build.document_store(settings)
+    notices = Notices(
+        build.document_store(settings), {}, build.message_templates(), lambda _, __: (), zone="UTC", public_url=None,
+        key=NOTICE_KEY,
+    )  # fmt: skip
     execution = ExecutionService(
-        log=build.execution_log(settings), desk=desk, notifier=inbox, commands=build.execution_queue(settings),
+        log=build.execution_log(settings), desk=desk, systems=systems, routes=routes, notifier=notices,
+        documents=documents, readers=readers, commands=build.execution_queue(settings),
         outcomes=build.outcome_queue(settings), settings=settings, version="test",
     )  # fmt: skip
     peers = Peers()

@@ -12,8 +12,9 @@ from adapters.store_sqlite import SqliteRequestStore
 from core.business_calendar import BusinessCalendar
 from core.envelopes import unwrap_command
 from core.errors import AppError
+from core.execution import ExecutionCommand
 from core.labels import ApprovalTier, Category, Role, Status, Trade, Urgency
-from core.messages import AssessItem, Assessment, ExecutionCommand, ItemFailure, Resolved, ResolveItem
+from core.messages import AssessItem, Assessment, ItemFailure, Resolved, ResolveItem
 from core.record import NextAction, RequestRecord
 from core.request import ExecutionId, Sla
 from core.service_terms import ServiceTerms

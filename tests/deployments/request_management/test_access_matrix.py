@@ -14,8 +14,9 @@ from PIL import Image
 from starlette.routing import Mount
 
 from core.errors import BrokenInvariant
-from core.labels import Crew, ExecutionStatus, Role, Status, Urgency
-from core.messages import Execution, Notification, WorkOrder
+from core.execution import Execution, Notification, WorkOrder
+from core.execution_labels import ExecutionStatus
+from core.labels import Crew, Role, Status, Urgency
 from core.ports.execution import DeliveredNotification
 from core.request import ExecutionId, RequestId
 from core.settings import Settings

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from core.execution_labels import ActionKind
 from core.identity import Principal
-from core.labels import ActionKind, ApprovalTier, Category, Role, Status, Urgency
+from core.labels import ApprovalTier, Category, Role, Status, Urgency
 from core.record import RequestRecord
 from core.request import Approval
 from deployments.request_management.lifecycle import ApprovalLimitExceeded

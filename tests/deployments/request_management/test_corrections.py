@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import ServiceUnavailable, WrongState
+from core.execution_labels import ActionKind
 from core.identity import Principal
-from core.labels import ActionKind, ApprovalTier, Category, Role, Status, Urgency
+from core.labels import ApprovalTier, Category, Role, Status, Urgency
 from core.messages import ItemFailure
 from core.record import LabelCorrection, NextAction, RequestRecord
 from core.request import Approval
@@ -156,7 +157,7 @@ async def test_an_emergency_that_staff_see_starts_policys_action_at_once(
         [ActionKind.ALERT_ON_CALL, ActionKind.NOTIFY],
         [ActionKind.DISPATCH_WORK_ORDER, ActionKind.NOTIFY],
     ]
-    assert "911" in commands[0].actions[1].parameters["body"]
+    assert "911" in commands[0].actions[1].parameters["fields"]["advice"]
     final = (await stage.get(record)).request
     assert final.status is Status.IN_PROGRESS
     assert final.execution is not None

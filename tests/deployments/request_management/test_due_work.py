@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from core.errors import ServiceUnavailable
-from core.labels import ActionKind, Category, Status, Urgency
+from core.execution_labels import ActionKind
+from core.labels import Category, Status, Urgency
 from core.messages import ItemFailure
 from core.record import NextAction, RequestRecord
 from deployments.request_management import decisions, lifecycle, news

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.erasure import ERASED, ErasureScope, is_pseudonym, new_pseudonym
-from core.labels import ActionKind, ApprovalTier, Status, Urgency
-from core.messages import ActionCall, ExecutionCommand, Notification
+from core.execution import ActionCall, ExecutionCommand, Notification
+from core.execution_labels import ActionKind
+from core.labels import ApprovalTier, Status, Urgency
 from core.record import NextAction, RequestRecord
 from core.request import Approval, ExecutionId, Feedback, Preferences, Request, RequestId, ResolutionNote
 from deployments.request_management import erasure, orders

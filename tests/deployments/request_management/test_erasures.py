@@ -14,14 +14,17 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from adapters import build
 from adapters.blobs_folder import FolderBlobStore
 from adapters.file_inspection import ContentInspector
 from core.erasure import ERASED, ErasureScope, StillAtWork, is_pseudonym
 from core.errors import NotFound
-from core.labels import ActionKind, Role, Status, Urgency
-from core.messages import ActionCall, ExecutionCommand
+from core.execution import ActionCall, ExecutionCommand
+from core.execution_labels import ActionKind, ExecutionStatus
+from core.labels import Role, Status, Urgency
 from core.ports.page import Page
 from core.request import BuildingId, Event, ExecutionId, RequestId, ResidentId
+from core.settings import Settings
 from deployments.request_management.attachments import Attachments, Upload
 from deployments.request_management.erasure_intent import DONE_KIND, KIND, OpenRequests
 from deployments.request_management.erasures import Erasures
@@ -37,30 +40,10 @@ from tests.deployments.request_management.erasure_world import (
     World,
     later,
     opened,
-    settle_in,
 )
 from tests.dynamo_server import open_documents_store, open_requests_store
 
 PATH = f"/residents/{OWNER}"
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which both residents have lived."""
-    folder = tmp_path_factory.mktemp("lived") / "state"
-
-    async def live() -> None:
-        async with opened(folder) as world:
-            await settle_in(world)
-
-    asyncio.run(live())
-    return folder
-
-
-@pytest.fixture
-def folder(template: Path, tmp_path: Path) -> Path:
-    shutil.copytree(template, tmp_path / "state")
-    return tmp_path / "state"
 
 
 async def delete(world: World, reason: str = "moved out", **query: Any) -> Any:
@@ -182,6 +165,15 @@ async def test_work_in_hand_is_waited_for(folder: Path) -> None:
         assert world.words()[OWNER] == []
 
 
+async def give_up(folder: Path, execution_id: ExecutionId) -> None:
+    """As the executor does before a message is set aside."""
+    log = build.execution_log(Settings(state_dir=folder))
+    found = await log.get(execution_id)
+    assert found is not None
+    await log.finish(found.model_copy(update={"status": ExecutionStatus.DEAD_LETTERED, "reason": "it bites"}))
+    await log.close()
+
+
 async def test_a_message_set_aside_is_emptied(folder: Path) -> None:
     async with opened(folder) as world:
         queue = world.light.ports.executions
@@ -198,6 +190,7 @@ async def test_a_message_set_aside_is_emptied(folder: Path) -> None:
             )
         )  # fmt: skip
         (delivery,) = await queue.receive(max_messages=1, wait_s=0, visibility_s=30)
+        await give_up(folder, ExecutionId("EXE_dead"))
         await queue.dead_letter(delivery, reason="the lemur bites")
         assert (await delete(world)).status_code == 200
         assert world.words()[OWNER] == []
@@ -328,14 +321,14 @@ class Erasing:
 
 
 async def test_an_erasure_that_is_killed_anywhere_is_finished_by_the_next_run(
-    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lived_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nobody calls over HTTP here, and making the application takes longer than all the rest.
     monkeypatch.setattr(light, "build_api", lambda *_: None)
-    unhindered = await _kill_after(10_000, template, tmp_path / "unhindered")
+    unhindered = await _kill_after(10_000, lived_in, tmp_path / "unhindered")
     assert set(unhindered) >= {"put", "rewrite", "save", "erase", "forget_answers", "compact", "delete"}
     for writes in range(len(unhindered)):
-        assert await _kill_after(writes, template, tmp_path / str(writes)) == unhindered[:writes]
+        assert await _kill_after(writes, lived_in, tmp_path / str(writes)) == unhindered[:writes]
 
 
 async def _kill_after(writes: int, template: Path, folder: Path) -> list[str]:

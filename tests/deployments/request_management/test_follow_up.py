@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.errors import Rejected
-from core.labels import ActionKind, ApprovalTier, Category, ExecutionStatus, Status, Urgency
-from core.messages import ExecutionCommand, ExecutionOutcome, ItemFailure
+from core.execution import ExecutionCommand, ExecutionOutcome
+from core.execution_labels import ActionKind, ExecutionStatus
+from core.labels import ApprovalTier, Category, Status, Urgency
+from core.messages import ItemFailure
 from core.record import NextAction, RequestRecord
 from core.status import ENDED, LEGAL, RECALLABLE
 from deployments.request_management import corrections, decisions, follow_up, lifecycle, news
@@ -87,7 +89,7 @@ def test_a_missed_target_is_noted_and_escalated_once(action: NextAction, kind: s
     (command,) = after.outbox
     (call,) = command.actions
     assert (call.action, call.parameters["recipient"]) == (ActionKind.NOTIFY, "staff")
-    assert "tap" not in call.parameters["body"]
+    assert "tap" not in str(call.parameters)
     assert fire(after, action, moment + 100 * HOUR) is None
 
 

@@ -97,11 +97,11 @@ async def cold(light: Light, *units: str) -> list[RequestRecord]:
 
 
 async def told(light: Light, resident_id: str) -> list[str]:
-    """The subjects of what waits to be sent to a resident."""
+    """The events of what waits to be sent to a resident."""
     await asyncio.sleep(0.05)
     deliveries = await light.ports.executions.receive(max_messages=100, wait_s=0, visibility_s=0.0)
     return [
-        call["parameters"]["subject"]
+        call["parameters"]["event"]
         for delivery in deliveries
         for call in delivery.message.data["actions"]
         if call["parameters"].get("recipient") == resident_id
@@ -139,7 +139,7 @@ async def test_accepting_ties_the_requests_and_the_lead_tells_all(light: Light) 
     assert lead.subscribers == ("RES_A_202", "RES_A_303")
     assert NextAction.INCIDENT not in lead.pending
     assert {(await present(light, one)).request.incident_id for one in (first, second, third)} == {found.incident_id}
-    assert await told(light, "RES_A_303") == ["Others report the same fault"]
+    assert await told(light, "RES_A_303") == ["incident_joined"]
     now = light.clock()
     option = lead.request.options[0].option_id
     await change_record(

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.actions import JobParameters, parse_parameters
+from core.actions import JobParameters, ParcelParameters, parse_parameters
 from core.entry import EntryRules, EntryTerms
 from core.errors import IllegalTransition, Rejected, UnknownOption, WrongState
-from core.labels import ActionKind, ApprovalTier, Category, Crew, ExecutionStatus, Status, Urgency
-from core.messages import ExecutionOutcome, ItemFailure
+from core.execution import ExecutionOutcome
+from core.execution_labels import ActionKind, ExecutionStatus
+from core.labels import ApprovalTier, Category, Crew, Status, Urgency
+from core.messages import ItemFailure
 from core.record import NextAction, RequestRecord
 from core.request import (
     Approval,
@@ -126,7 +128,8 @@ def test_what_policy_selects_goes_the_way_of_a_persons_selection() -> None:
     assert record.request.status is Status.APPROVED
     (command,) = record.outbox
     assert command.requested_by == "policy"
-    assert "you can cancel it" in command.actions[1].parameters["body"]
+    assert command.actions[1].parameters["event"] == "work_started_for_you"
+    assert command.actions[1].needs == (0,)
     waiting = chosen_by_policy(ApprovalTier.MANAGER)
     assert waiting.request.status is Status.AWAITING_APPROVAL
     assert waiting.outbox == ()
@@ -151,7 +154,7 @@ def test_what_is_on_its_way_is_stopped_by_word_to_the_staff() -> None:
     change = lifecycle.cancel(begun, "RES_A_101", None, NOW)
     (command,) = change.record.outbox
     assert [call.action for call in command.actions] == [ActionKind.NOTIFY]
-    assert "stop its work" in command.actions[0].parameters["body"]
+    assert command.actions[0].parameters["event"] == "request_recalled"
 
 
 def test_what_a_person_selected_is_not_cancelled_once_it_is_ordered() -> None:
@@ -177,8 +180,8 @@ def test_what_the_safety_screen_found_is_not_lost_with_the_rest() -> None:
     change = decisions.give_to_person(at(Status.PROCESSING), failure, NOW)
     (command,) = change.record.outbox
     assert command.urgency is Urgency.EMERGENCY
-    assert "gas-leak" in command.actions[0].parameters["body"]
-    assert command.actions[1].parameters["body"] == "Go out."
+    assert "gas-leak" in command.actions[0].parameters["fields"]["reason"]
+    assert command.actions[1].parameters["fields"]["advice"] == "Go out."
 
 
 def test_a_free_option_is_carried_out_when_it_is_chosen() -> None:
@@ -541,5 +544,9 @@ def test_whatever_an_option_does_its_job_is_one_that_the_desk_understands(action
     record = at(Status.AWAITING_SELECTION, options=(option,))
     (command,) = lifecycle.select_option(record, "it", "RES_A_101", NOW).record.outbox
     job = parse_parameters(command.actions[0].action, command.actions[0].parameters)
+    if action is ActionKind.TRACE_PARCEL:
+        assert isinstance(job, ParcelParameters)
+        assert job.description == record.request.message_text
+        return
     assert isinstance(job, JobParameters)
     assert (job.vendor, job.licence, job.not_before) == ("pipes-inc", "plumber", None)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from core.errors import Rejected, WrongState
+from core.execution import ExecutionOutcome
+from core.execution_labels import ActionKind, ExecutionStatus
 from core.identity import Principal
-from core.labels import ActionKind, ApprovalTier, ExecutionStatus, Role, Status, Urgency
-from core.messages import ExecutionOutcome
+from core.labels import ApprovalTier, Role, Status, Urgency
 from core.record import RequestRecord
 from core.request import ExecutionId
 from deployments.request_management import corrections, decisions, lifecycle, news, orders

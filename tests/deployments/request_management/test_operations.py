@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from core.errors import NotFound
+from core.execution import Notification
 from core.identity import Principal
 from core.labels import Role
-from core.messages import Notification
 from core.ports.execution import DeliveredNotification
 from core.ports.page import Page
 from deployments.request_management.schemas import NotificationOrder

@@ -9,8 +9,9 @@ import pytest
 
 from bench.one_process import assembled
 from core.errors import BrokenInvariant, ServiceUnavailable
+from core.execution_labels import ActionKind
 from core.identity import Principal
-from core.labels import ActionKind, Role, Status
+from core.labels import Role, Status
 from core.messages import AssessItem, ItemFailure
 from core.record import RequestRecord
 from core.request import RequestId

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import BrokenInvariant, ServiceUnavailable
-from core.labels import ActionKind, Category, Status, Urgency
-from core.messages import ExecutionCommand, ItemFailure
+from core.execution import ExecutionCommand
+from core.execution_labels import ActionKind
+from core.labels import Category, Status, Urgency
+from core.messages import ItemFailure
 from core.record import NextAction, RequestRecord
 from deployments.request_management import corrections
 from deployments.request_management.dispatch import change_record
@@ -83,7 +85,7 @@ async def test_the_first_failure_of_a_decision_raises_the_alarm_and_no_later_one
     clock.advance(10)
     (alarm,) = alarms([*await stage.commands(), *kept.outbox])
     assert [call.action for call in alarm.actions] == [ActionKind.ALERT_ON_CALL, ActionKind.NOTIFY]
-    assert ("Leave the house." if safety_rule else "911") in alarm.actions[1].parameters["body"]
+    assert ("Leave the house." if safety_rule else "911") in alarm.actions[1].parameters["fields"]["advice"]
     await fail_once(stage, clock, await stage.get(record))
     assert (await stage.kinds(record)).count("alarm_raised") == 1
     peers.resolving = None
@@ -136,7 +138,7 @@ async def test_a_failure_of_the_assessment_keeps_what_the_safety_screen_found(st
     peers.assessing = ItemFailure(code="invalid", detail="no.", safety_rule="gas-leak", safety_advice="Go out.")
     given = await stage.pipeline.start(await stage.add(build_open()))
     (alarm,) = alarms(list(given.outbox))
-    assert alarm.actions[1].parameters["body"] == "Go out."
+    assert alarm.actions[1].parameters["fields"]["advice"] == "Go out."
     assert given.alarmed
 
 

@@ -1,12 +1,8 @@
 """The export of all that is held about one resident: everything, nothing of others, and for whom."""
 
-import asyncio
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from core.identity import Principal
 from core.labels import Role
@@ -19,29 +15,9 @@ from tests.deployments.request_management.erasure_world import (
     SECRETS,
     World,
     opened,
-    settle_in,
 )
 
 PATH = f"/residents/{OWNER}/export"
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which both residents have lived."""
-    folder = tmp_path_factory.mktemp("lived") / "state"
-
-    async def live() -> None:
-        async with opened(folder) as world:
-            await settle_in(world)
-
-    asyncio.run(live())
-    return folder
-
-
-@pytest.fixture
-def folder(template: Path, tmp_path: Path) -> Path:
-    shutil.copytree(template, tmp_path / "state")
-    return tmp_path / "state"
 
 
 async def export(world: World, role: Role, sub: str, buildings: list[str] | None = None) -> Any:
