@@ -83,7 +83,10 @@ class AtlasCmms:
             answer = await self._session.call("GET", path)
             if answer.status == 404:
                 return True
-            if read_object(answer).get("status") not in _NOT_BEGUN:
+            status = read_object(answer).get("status")
+            if not isinstance(status, str):
+                raise SystemUnavailable(f"{self.name} does not say how the work order stands.")
+            if status not in _NOT_BEGUN:
                 return False
             answer = await self._session.call("DELETE", path)
             if answer.status == 403:

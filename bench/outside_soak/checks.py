@@ -46,7 +46,15 @@ def _of_effects(run: Run) -> Iterator[str]:
             if counts.get(key, 0) == 0 and stands:
                 yield f"{key} never took effect in {system}"
             if run.standing[system].get(key, 0) != int(stands):
-                yield f"{key} stands {run.standing[system].get(key, 0)} times in {system}, not {int(stands)}"
+                times = run.standing[system].get(key, 0)
+                yield f"{key} stands {times} times in {system}, not {int(stands)}; its step is {_step_of(run, key)}"
+
+
+def _step_of(run: Run, key: str) -> str:
+    name, _, place = key.partition(":")
+    execution = run.executions.get(name)
+    step = execution.steps[int(place)] if execution is not None and place.isdigit() else None
+    return "unknown" if step is None else f"{step.status} ({step.error})"
 
 
 def _wanted(run: Run, system: str) -> Iterator[tuple[str, bool]]:

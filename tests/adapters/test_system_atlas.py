@@ -139,6 +139,17 @@ async def test_undo_leaves_what_was_begun(server: AtlasServer, atlas: AtlasCmms,
     assert len(server.orders) == 1
 
 
+async def test_an_answer_without_a_status_undoes_nothing_and_is_asked_for_again(
+    server: AtlasServer, atlas: AtlasCmms
+) -> None:
+    made = await atlas.perform(CALL, context())
+    server.faults.plan(Fault.MISSING_FIELDS)
+    with pytest.raises(SystemUnavailable):
+        await atlas.undo(CALL, context(), made.external_id)
+    assert await atlas.undo(CALL, context(), made.external_id)
+    assert not server.orders
+
+
 async def test_undo_without_the_permission_is_told_as_such(server: AtlasServer, atlas: AtlasCmms) -> None:
     made = await atlas.perform(CALL, context())
     server.may_delete = False
