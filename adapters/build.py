@@ -188,7 +188,7 @@ def outside_systems(
 
 
 def completion_sources(settings: Settings) -> "Mapping[str, CompletionSource]":
-    """The outside systems that have to be asked for what has ended. Raises as `outside_systems`."""
+    """The outside systems that are asked for what has ended. Raises as `outside_systems`."""
     from adapters.system_assembly import assemble_sources, read_world
 
     return assemble_sources(read_world(settings))

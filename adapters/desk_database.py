@@ -67,6 +67,13 @@ SCHEMA = (
         WHERE status = 'Open' AND scheduled_start IS NOT NULL;
     CREATE INDEX taken_amenities ON work_orders (amenity, building_id, scheduled_end) WHERE amenity IS NOT NULL
     """,
+    # Requests were told of what is done already; what is closed from now on is announced.
+    """
+    ALTER TABLE work_orders ADD COLUMN rescheduled INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE work_orders ADD COLUMN scheduled_before INTEGER;
+    ALTER TABLE work_orders ADD COLUMN announced INTEGER NOT NULL DEFAULT 1;
+    CREATE INDEX unannounced_work_orders ON work_orders (closed_at, number) WHERE announced = 0
+    """,
 )
 
 

@@ -12,7 +12,9 @@ _ERASE = (
     " assigned_to = CASE assigned_to WHEN :resident THEN :pseudonym ELSE assigned_to END,"
     " planned_by = CASE planned_by WHEN :resident THEN :pseudonym ELSE planned_by END,"
     " closed_by = CASE closed_by WHEN :resident THEN :pseudonym ELSE closed_by END,"
-    " notes = CASE WHEN notes IS NULL AND status <> 'Open' THEN NULL ELSE :erased END, version = version + 1"
+    " notes = CASE WHEN notes IS NULL AND status <> 'Open' THEN NULL ELSE :erased END, version = version + 1,"
+    # Its request goes as well.
+    " announced = 1"
     " WHERE number = :number"
 )
 _CLOSE = (

@@ -64,11 +64,18 @@ def describe_job(call: ActionCall, *, urgency: Urgency, now: datetime, time_zone
         raise ActionRejected(error.detail) from None
 
 
-def require_visit_allowed(order: WorkOrder, window: Window, now: datetime) -> None:
-    """Raises `Invalid` where a visit may not take place then: notice runs anew for a time that is new."""
+def require_entry_allowed(order: WorkOrder, window: Window, now: datetime) -> None:
+    """Raises `Invalid` where nobody may come to the home then.
+
+    For a visit, whose time was arranged with the resident, notice runs anew for a time that is new; any other job was
+    announced when it was ordered, without a time.
+    """
     terms = order.details.get("entry")
+    if terms is None and order.kind != "visit":
+        return
     entry = None if terms is None else EntryTerms.model_validate(terms)
-    require_allowed(window, entry, now, order.urgency is Urgency.EMERGENCY)
+    told = None if order.kind == "visit" else order.not_before
+    require_allowed(window, entry, now, order.urgency is Urgency.EMERGENCY, not_before=told)
 
 
 def _job(action: ActionKind, parameters: ActionParameters, urgency: Urgency, now: datetime, time_zone: str) -> Job:
@@ -76,7 +83,9 @@ def _job(action: ActionKind, parameters: ActionParameters, urgency: Urgency, now
         window = _visit_window(parameters, urgency, now, time_zone)
         return _crew_job("visit", parameters, details=_details(parameters), window=window)
     if isinstance(parameters, JobParameters):
-        return _crew_job("work_order" if action is ActionKind.DISPATCH_WORK_ORDER else "staff_task", parameters)
+        kind = "work_order" if action is ActionKind.DISPATCH_WORK_ORDER else "staff_task"
+        entry = parameters.model_dump(mode="json", include={"entry"}, exclude_none=True)
+        return _crew_job(kind, parameters, details=entry)
     kind, crew, title = _office_job(parameters)
     is_amenity = isinstance(parameters, AmenityParameters)
     return Job(

@@ -16,11 +16,12 @@ PREFIX = "WO-"
 
 _COLUMNS = (
     "number, request_id, execution_id, kind, crew, title, steps, building_id, unit, instructions, details,"
-    " cost_limit_usd, vendor, licence, not_before, waits_for, assigned_to, scheduled_start, scheduled_end, urgency,"
-    " status, created_at, closed_at, closed_by, notes, actual_cost_usd, actual_hours, version"
+    " cost_limit_usd, vendor, licence, not_before, waits_for, assigned_to, scheduled_start, scheduled_end,"
+    " rescheduled, scheduled_before, urgency, status, created_at, closed_at, closed_by, notes, actual_cost_usd,"
+    " actual_hours, version"
 )
 _NAMES = tuple(_COLUMNS.replace(",", " ").split())
-_MOMENTS = ("not_before", "scheduled_start", "scheduled_end", "created_at", "closed_at")
+_MOMENTS = ("not_before", "scheduled_start", "scheduled_end", "scheduled_before", "created_at", "closed_at")
 
 Row = tuple[Any, ...]
 
@@ -110,19 +111,33 @@ def scheduled_order(row: Row) -> tuple[int, int]:
     return row[_NAMES.index("scheduled_start")], row[0]
 
 
-def update_plan(
-    connection: sqlite3.Connection,
-    number: int,
-    by: str,
-    assigned_to: str | None,
-    window: tuple[datetime, datetime] | None,
-) -> None:
-    """Write who does it and when."""
+def update_plan(connection: sqlite3.Connection, number: int, by: str, assigned_to: str | None) -> None:
+    """Write who does it."""
     connection.execute(
-        "UPDATE work_orders SET assigned_to = ?, scheduled_start = ?, scheduled_end = ?, planned_by = ?,"
-        " version = version + 1 WHERE number = ?",
-        (assigned_to, window and to_millis(window[0]), window and to_millis(window[1]), by, number),
+        "UPDATE work_orders SET assigned_to = ?, planned_by = ?, version = version + 1 WHERE number = ?",
+        (assigned_to, by, number),
     )
+
+
+def update_time(connection: sqlite3.Connection, number: int, window: tuple[datetime, datetime] | None) -> None:
+    """Write another time, and count it."""
+    connection.execute(
+        "UPDATE work_orders SET scheduled_before = scheduled_start, scheduled_start = ?, scheduled_end = ?,"
+        " rescheduled = rescheduled + 1 WHERE number = ?",
+        (window and to_millis(window[0]), window and to_millis(window[1]), number),
+    )
+
+
+def select_unannounced(connection: sqlite3.Connection, limit: int) -> list[Row]:
+    """Rows of jobs whose end was not announced, the first closed first."""
+    return connection.execute(
+        f"SELECT {_COLUMNS} FROM work_orders WHERE announced = 0 ORDER BY closed_at, number LIMIT ?", (limit,)
+    ).fetchall()
+
+
+def mark_announced(connection: sqlite3.Connection, number: int) -> None:
+    """The end of the job was announced."""
+    connection.execute("UPDATE work_orders SET announced = 1 WHERE number = ?", (number,))
 
 
 def read_job(connection: sqlite3.Connection, row: Row) -> WorkOrder:

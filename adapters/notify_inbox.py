@@ -1,7 +1,7 @@
-"""The in-app inbox: notifications and alerts in a SQLite file, shown to whom they are for."""
+"""The in-app inbox of an earlier release: notifications and alerts in a SQLite file, until they are taken over."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,8 @@ CHANNEL = "inbox"
 
 _PREFIX = "NTF-"
 _LIST = "notifications"
+_IS_HERE = " AND notification <> ''"
+"""Of a message that was taken over, an empty row is left until its words are overwritten on the disk."""
 _COLUMNS = "number, notification, sent_at, acknowledged_by, acknowledged_at"
 
 
@@ -54,7 +56,8 @@ class InboxNotifier:
         values = (before,) if recipient is None else (before, recipient)
         rows: list[tuple[Any, ...]] = self._database.read(
             lambda connection: connection.execute(
-                f"SELECT {_COLUMNS} FROM notifications WHERE number < ?{narrowed} ORDER BY number DESC LIMIT ?",
+                f"SELECT {_COLUMNS} FROM notifications WHERE number < ?{narrowed}{_IS_HERE}"
+                " ORDER BY number DESC LIMIT ?",
                 (*values, limit + 1),
             ).fetchall()
         )
@@ -67,7 +70,7 @@ class InboxNotifier:
         number = parse_number(notification_id, _PREFIX)
         row = self._database.read(
             lambda connection: connection.execute(
-                f"SELECT {_COLUMNS} FROM notifications WHERE number = ?", (number,)
+                f"SELECT {_COLUMNS} FROM notifications WHERE number = ?{_IS_HERE}", (number,)
             ).fetchone()
         )
         return None if row is None else _delivered(row)
@@ -103,6 +106,31 @@ class InboxNotifier:
         await self._database.compact()
         return tuple(f"{_PREFIX}{number}" for number, _ in found)
 
+    async def take_out(self, notification_ids: Sequence[str]) -> None:
+        """Empty these messages, which stand elsewhere now; `purge` makes an end of what is left of them."""
+        numbers = [(parse_number(each, _PREFIX),) for each in notification_ids]
+
+        def empty(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "UPDATE notifications SET idempotency_key = 'out:' || number, recipient = '', notification = '',"
+                " acknowledged_by = NULL WHERE number = ?",
+                numbers,
+            )
+
+        await self._database.write(empty)
+
+    async def purge(self) -> None:
+        """Overwrite on the disk what was taken out; a kill in between leaves the empty rows, and it is done again."""
+        emptied = "SELECT 1 FROM notifications WHERE notification = '' LIMIT 1"
+        if self._database.read(lambda connection: connection.execute(emptied).fetchone()) is None:
+            return
+        await self._database.compact()
+
+        def remove(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM notifications WHERE notification = ''")
+
+        await self._database.write(remove)
+
     async def close(self) -> None:
         """Give back connections and threads, the desk's too where it shares the file's `Database`."""
         await self._database.close()
@@ -112,6 +140,7 @@ def _about(connection: sqlite3.Connection, scope: ErasureScope) -> list[tuple[in
     """What is to the resident or about the requests, without its words."""
     rows: Iterable[tuple[int, str, str | None]] = connection.execute(
         "SELECT number, recipient, json_extract(notification, '$.request_id') FROM notifications"
+        " WHERE notification <> ''"
     )
     found = [number for number, recipient, request_id in rows if scope.concerns(recipient, request_id)]
     read = "SELECT notification FROM notifications WHERE number = ?"

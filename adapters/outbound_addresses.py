@@ -35,11 +35,19 @@ _HOUSE = (
     ipaddress.IPv4Network("192.168.0.0/16"),
     ipaddress.IPv6Network("fc00::/7"),
 )
-_METADATA = frozenset(
-    ipaddress.ip_address(text)
-    for text in ("169.254.169.254", "100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")
+_METADATA = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "169.254.169.254/32",
+        "100.100.100.200/32",
+        "168.63.129.16/32",
+        "fd00:ec2::/32",
+        "fd00:c1::/32",
+        "fd20:ce::/32",
+    )
 )
-"""Where clouds hand out credentials. Some of these lie in a house's or in the public network."""
+"""Where clouds hand out credentials. Some of these lie in a house's or in the public network; those of IPv6 are whole
+networks, since a cloud has further services beside its metadata."""
 
 
 class NameUnknown(Invalid):
@@ -82,7 +90,7 @@ def is_public(address: Address) -> bool:
     address = _unwrap(address)
     if isinstance(address, ipaddress.IPv6Address) and address not in _PUBLIC_IPV6:
         return False
-    if address in _METADATA or any(address in network for network in _SPECIAL):
+    if any(address in network for network in (*_METADATA, *_SPECIAL)):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
@@ -90,7 +98,7 @@ def is_public(address: Address) -> bool:
 def is_of_a_house(address: Address) -> bool:
     """Whether it is of a network that anybody may number as they like, and is no cloud's metadata."""
     address = _unwrap(address)
-    return address not in _METADATA and any(address in network for network in _HOUSE)
+    return any(address in network for network in _HOUSE) and not any(address in network for network in _METADATA)
 
 
 def parse_url(url: str) -> httpx.URL:

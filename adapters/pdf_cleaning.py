@@ -104,7 +104,8 @@ def _is_active(value: object, depth: int = 0) -> bool:
         raise PdfRefused("The document is nested too deeply.")
     if isinstance(value, DictionaryObject):
         entries = cast(dict[str, object], value)
-        if not _ACTIVE.isdisjoint(entries) or entries.get("/S") in _ACTIONS:
+        kind = _resolved(entries.get("/S"))
+        if not _ACTIVE.isdisjoint(entries) or (isinstance(kind, str) and kind in _ACTIONS):
             return True
         # The dictionary's own subscript follows references.
         return any(_is_active(child, depth + 1) for child in entries.values())
@@ -113,6 +114,15 @@ def _is_active(value: object, depth: int = 0) -> bool:
         children = cast(Iterator[object], list.__iter__(value))  # pyright: ignore[reportUnknownMemberType]
         return any(_is_active(child, depth + 1) for child in children)
     return False
+
+
+def _resolved(value: object) -> object:
+    """The object itself, where a reference stands in its place, or one that leads to another."""
+    for _ in range(MAX_NESTING):
+        if not isinstance(value, IndirectObject):
+            return value
+        value = value.get_object()
+    raise PdfRefused("The document is nested too deeply.")
 
 
 if __name__ == "__main__":

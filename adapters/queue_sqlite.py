@@ -101,7 +101,7 @@ class SqliteQueue:
         return len(found) - len(dead)
 
     async def depth(self, *, now: datetime) -> QueueDepth:
-        """See the port. What waits for a retry counts as in flight; the age is that of messages not set aside."""
+        """See the port. What waits for a retry counts as in flight, and has no age until it is due."""
         at = to_millis(now)
         visible, in_flight, dead, oldest = self._database.read(
             lambda connection: table.count(connection, self._name, at)

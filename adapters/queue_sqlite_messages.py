@@ -44,6 +44,7 @@ CREATE INDEX dead ON messages (queue, ended_at, state) WHERE state = 'dead';
 CREATE INDEX deleted ON messages (ended_at) WHERE state = 'deleted'
 """,
     "ALTER TABLE messages ADD COLUMN redriven_at INTEGER",
+    "DROP INDEX by_age",
 )
 
 _MESSAGE = "message_id, type, data, time, correlation_id"
@@ -74,7 +75,8 @@ SELECT
     (SELECT count(*) FROM messages INDEXED BY waiting
      WHERE queue = :queue AND state = 'waiting' AND visible_at > :now),
     (SELECT count(*) FROM messages INDEXED BY dead WHERE queue = :queue AND state = 'dead'),
-    (SELECT min(sent_at) FROM messages INDEXED BY by_age WHERE queue = :queue AND state = 'waiting')
+    (SELECT min(visible_at) FROM messages INDEXED BY waiting
+     WHERE queue = :queue AND state = 'waiting' AND visible_at <= :now)
 """
 _DIG_UP = """
 UPDATE messages SET state = 'waiting', attempts = 0, sent_at = ?, visible_at = ?, ended_at = NULL, reason = NULL,
@@ -181,5 +183,5 @@ def empty_dead(connection: Connection, rows: Collection[int], now: int) -> None:
 
 
 def count(connection: Connection, queue: str, now: int) -> Row:
-    """Visible, hidden and dead messages, and when the oldest that waits was sent."""
+    """Visible, hidden and dead messages, and since when the first of the visible ones has been so."""
     return connection.execute(_COUNT, {"queue": queue, "now": now}).fetchone()

@@ -9,8 +9,8 @@ SQS counts in whole seconds: visibility and delays are rounded up, and end after
 whose time is up by this process's clock is overtaken: of it, only `delete` still does something.
 
 The age of the oldest message is told by SQS in CloudWatch alone (ApproximateAgeOfOldestMessage, which an alarm should
-watch). `depth` gives what this process knows: the age of what it received and did not settle, and for the rest the age
-of what it received last, or the time since it first knew of a message that waits.
+watch). `depth` gives what this process knows of what is due: for how long a message that it put off has been so, and
+for the rest the age of what it received last, or the time since it first knew of a message that waits.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from adapters.queue_sqs_marks import (
     sent_at,
 )
 from adapters.queue_sqs_seen import SeenMessage, SeenMessages
-from adapters.queue_sqs_walk import SYSTEM_ATTRIBUTES, show_here, walk
+from adapters.queue_sqs_walk import SYSTEM_ATTRIBUTES, glance, show_here
 from core.errors import BrokenInvariant, QueueUnavailable, TooLarge
 from core.ports.queue import DeadLetter, Delivery, QueueDepth, QueueMessage
 
@@ -93,7 +93,7 @@ class SqsQueue:
                 left_s = 0.0
             found = await self._poll(max_messages, left_s, visibility_s)
         found += await self._rest(found, max_messages, visibility_s)
-        self._seen.note_received(max(map(sent_at, (raw for _, raw in found))))
+        self._seen.note_received([raw["MessageId"] for _, raw in found])
         return tuple(delivery for delivery, _ in found)
 
     async def extend(self, delivery: Delivery, *, visibility_s: float) -> None:
@@ -140,9 +140,10 @@ class SqsQueue:
     async def erase(self, needles: Collection[str]) -> int:
         """See the port: dead letters are deleted, and what SQS does with its copies is its own affair.
 
-        Of the queue, what is visible and what this process has in hand is looked through. To be looked at, what is
-        visible is delivered and shown again, which counts as one delivery more. What other processes have in hand, or
-        what rests before another try, is not seen; the execution log tells of it.
+        Of the queue, a sample of what is visible (`queue_sqs_walk.glance`) and what this process has in hand is looked
+        through. To be looked at, what is visible is delivered and shown again at once, which counts as one delivery
+        more. Commands that are not in the sample, in the hands of other processes or resting before another try are
+        not seen: for them the caller has to ask the execution log, whose `unfinished` names all that has not ended.
         """
         _, waiting = await asyncio.gather(self._dead.erase(needles), self._visible_with(needles))
         in_hand = {sqs_id for sqs_id, message in self._seen.in_hand() if holds_any(message, needles)}
@@ -153,7 +154,7 @@ class SqsQueue:
         (visible, hidden, delayed), dead = await asyncio.gather(
             self._counts(await self._url()), self._counts(await self._dead_url())
         )
-        oldest = self._seen.oldest(visible=visible + delayed, in_flight=hidden)
+        oldest = self._seen.oldest(visible=visible, in_flight=hidden + delayed)
         age_s = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
         return QueueDepth(visible=visible, in_flight=hidden + delayed, dead=sum(dead), oldest_age_s=age_s)
 
@@ -197,7 +198,8 @@ class SqsQueue:
     def _take(self, raw: Raw, began_s: float, hidden_s: float) -> Delivery:
         sqs_id, handle, at = raw["MessageId"], raw["ReceiptHandle"], sent_at(raw)
         message = decode(raw["Body"], fallback_id=sqs_id, received_at=at)
-        seen = SeenMessage(handle, at, began_s, began_s + hidden_s, message, receipts_of(raw))
+        due_at = self._seen.due_at(sqs_id, at, is_first=attempts_of(raw) == 1)
+        seen = SeenMessage(handle, at, due_at, began_s, began_s + hidden_s, message, receipts_of(raw))
         self._seen.take(sqs_id, seen)
         return Delivery(message, f"{sqs_id} {handle}", attempts_of(raw), moment_of(marks_of(raw), REDRIVEN_AT))
 
@@ -230,11 +232,11 @@ class SqsQueue:
 
     async def _visible_with(self, needles: Collection[str]) -> set[str]:
         found: set[str] = set()
-        async with aclosing(walk(self._sqs, await self._url(), hidden_s=30)) as messages:
-            async for message in messages:
-                read = decode(message.raw["Body"], fallback_id=message.sqs_id, received_at=sent_at(message.raw))
-                if holds_any(read, needles):
-                    found.add(message.sqs_id)
+        async with aclosing(glance(self._sqs, await self._url())) as messages:
+            async for raw in messages:
+                sqs_id: str = raw["MessageId"]
+                if holds_any(decode(raw["Body"], fallback_id=sqs_id, received_at=sent_at(raw)), needles):
+                    found.add(sqs_id)
         return found
 
     async def _put_back(self, body: str) -> None:

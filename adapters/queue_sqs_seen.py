@@ -1,9 +1,9 @@
-"""What one process knows of an SQS queue's messages: which it holds, and how old the oldest may be."""
+"""What one process knows of an SQS queue's messages: which it holds, and for how long one may have been due."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from core.ports.queue import QueueMessage
 
@@ -19,6 +19,8 @@ class SeenMessage:
 
     receipt_handle: str
     sent_at: datetime
+    due_at: datetime
+    """Since when it could have been received."""
     received_s: float
     hidden_until_s: float
     message: QueueMessage | None
@@ -43,9 +45,16 @@ class SeenMessages:
         """Something waits in the queue from now on, if nothing did."""
         self._waiting_since = self._waiting_since or datetime.now(UTC)
 
-    def note_received(self, newest: datetime) -> None:
-        """What still waits is about as young as the youngest that was received, or younger."""
-        self._waiting_since = newest
+    def due_at(self, sqs_id: str, sent_at: datetime, *, is_first: bool) -> datetime:
+        """Since when a message that comes now could have been received; now, where only another process knows."""
+        if is_first:
+            return sent_at
+        seen = self._seen.get(sqs_id)
+        return datetime.now(UTC) if seen is None else self._shown_at(seen)
+
+    def note_received(self, sqs_ids: Collection[str]) -> None:
+        """What still waits became due about when the last of these did, or later."""
+        self._waiting_since = max(self._seen[sqs_id].due_at for sqs_id in sqs_ids)
 
     def held(self, sqs_id: str, receipt_handle: str) -> SeenMessage | None:
         """The message, while it is hidden from others by this very receipt."""
@@ -75,16 +84,24 @@ class SeenMessages:
                 yield sqs_id, seen.message
 
     def oldest(self, *, visible: int, in_flight: int) -> datetime | None:
-        """When the oldest that is not settled was sent, as far as this process can know; None where none is."""
+        """Since when a message has been due and was not received, as far as this process can know; None where none is.
+
+        What is in hand, here or elsewhere, or was put off, is not due.
+        """
         now_s = self._monotonic()
         for sqs_id, seen in [*self._seen.items()]:
             # What is in hand stays known even where SQS, whose counts lag, says that nothing is there.
             is_elsewhere = now_s > seen.hidden_until_s + FORGET_AFTER_S
             if is_elsewhere or (seen.message is None and not visible + in_flight):
                 self.forget(sqs_id)
-        if visible:
-            self.note_sent()
-        else:
+        if not visible:
             self._waiting_since = None
+            return None
+        self.note_sent()
+        shown = [self._shown_at(seen) for seen in self._seen.values() if seen.hidden_until_s <= now_s]
         waiting = [self._waiting_since] if self._waiting_since else []
-        return min([seen.sent_at for seen in self._seen.values()] + waiting, default=None)
+        return min(shown + waiting, default=None)
+
+    def _shown_at(self, seen: SeenMessage) -> datetime:
+        """When a message that was received before became visible again."""
+        return datetime.now(UTC) - timedelta(seconds=max(0.0, self._monotonic() - seen.hidden_until_s))

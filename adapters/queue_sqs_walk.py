@@ -9,6 +9,9 @@ from adapters.queue_sqs_connection import Raw, Sqs
 from core.errors import AppError
 
 SYSTEM_ATTRIBUTES = ["SentTimestamp", "ApproximateReceiveCount"]
+GLANCES = 20
+GLANCE_HIDES_S = 2
+"""Where a page can't be shown again at once, it shows itself after so long."""
 WAIT_S = 1
 """A poll that waits asks all of SQS's servers; one that does not may overlook messages."""
 
@@ -47,6 +50,24 @@ async def walk(sqs: Sqs, url: str, *, hidden_s: int) -> AsyncGenerator[Shown]:
                 shown.raw = {"MessageId": shown.sqs_id}
     finally:
         await _show(sqs, url, [handle for shown, handle in handles.values() if not shown.is_deleted])
+
+
+async def glance(sqs: Sqs, url: str) -> AsyncGenerator[Raw]:
+    """Visible messages, each once and each page shown again at once, so that nobody waits for them.
+
+    It is a sample: what is shown again may come again in the place of another, so that it ends with the first page
+    that holds nothing new, and after `GLANCES` pages in any case.
+    """
+    seen: set[str] = set()
+    for _ in range(GLANCES):
+        page = await _next(sqs, url, GLANCE_HIDES_S)
+        await _show(sqs, url, [raw["ReceiptHandle"] for raw in page])
+        fresh = [raw for raw in page if raw["MessageId"] not in seen]
+        if not fresh:
+            return
+        seen.update(raw["MessageId"] for raw in fresh)
+        for raw in fresh:
+            yield raw
 
 
 async def _next(sqs: Sqs, url: str, hidden_s: int) -> list[Raw]:

@@ -6,6 +6,7 @@ Imports are inside the functions, so that a replica loads only the libraries of 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from adapters.call_guard import CallGuard, GuardedChannel, GuardedSystem
 from adapters.outbound_http import OutboundHttp
@@ -13,7 +14,14 @@ from adapters.rate_limits import open_rate_limiters
 from adapters.signatures import parse_secrets
 from adapters.system_config import fill_headers, read_systems
 from core.execution_labels import MESSAGES, ActionKind, ChannelName
-from core.ports.execution import CallbackReader, Channel, CompletionSource, OperationsDesk, OutsideSystem
+from core.ports.execution import (
+    CallbackReader,
+    Channel,
+    Completion,
+    CompletionSource,
+    OperationsDesk,
+    OutsideSystem,
+)
 from core.settings import ROOT, Settings
 from core.systems import (
     DESK,
@@ -30,6 +38,20 @@ from core.systems import (
 
 DESK_POLICY = CallPolicy(concurrency=64, timeout_s=8.0, attempts=1)
 """The desk is a database of our own, so that it may take more at once than the systems of others."""
+
+LOOK_POLICY: Mapping[str, object] = {"timeout_s": 60.0, "attempts": 1, "concurrency": 1}
+"""A look for what has ended is many calls, one after the other, and is made again a minute later in any case."""
+
+
+class GuardedSource:
+    """A `CompletionSource` behind its guard."""
+
+    def __init__(self, inner: CompletionSource, guard: CallGuard) -> None:
+        self._inner, self._guard = inner, guard
+
+    async def completions(self, *, since: datetime, known: frozenset[str]) -> tuple[Completion, ...]:
+        """See the port."""
+        return await self._guard.call(lambda: self._inner.completions(since=since, known=known), may_repeat=False)
 
 
 @dataclass(frozen=True)
@@ -83,13 +105,19 @@ def assemble_callbacks(world: OutsideWorld) -> dict[str, CallbackReader]:
 
 
 def assemble_sources(world: OutsideWorld) -> dict[str, CompletionSource]:
-    """The systems that send no callbacks and have to be asked, each over a connection of its own, by name."""
+    """The systems that have to be asked what has ended, guarded, by name.
+
+    Callbacks of Atlas CMMS may be lost and tell no cost, so that it is asked in any case.
+    """
     from adapters.system_atlas import AtlasCmms
 
     return {
-        config.name: AtlasCmms(config, world.environment[config.password_variable], _http(world, config))
+        config.name: GuardedSource(
+            AtlasCmms(config, world.environment[config.password_variable], _http(world, config)),
+            world.guard(config.name, config.policy.model_copy(update=LOOK_POLICY)),
+        )
         for config in world.config.systems
-        if isinstance(config, AtlasSystem) and config.callback_secret_variable is None
+        if isinstance(config, AtlasSystem)
     }
 
 

@@ -12,9 +12,11 @@ Read for it: github.com/Grashjs/cmms as of 2026, below `api/src/main/java/com/gr
 - Its times in searches are read as the server's own zone's, and its money is taken for US dollars.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -35,6 +37,8 @@ log = logging.getLogger(__name__)
 LONGEST_TITLE = 255
 LONGEST_DESCRIPTION = 10_000
 PAGE_SIZE = 50
+MOST_PAGES = 50
+"""Of one search; a server that never names a last page is not asked for ever."""
 MOST_COMPLETIONS = 20
 """At once: three calls for each stay below the hundred a minute that it takes from one account by default."""
 ZONE_MARGIN = timedelta(hours=14)
@@ -43,6 +47,10 @@ ZONE_MARGIN = timedelta(hours=14)
 _PRIORITIES = {Urgency.LOW: "LOW", Urgency.MEDIUM: "MEDIUM", Urgency.HIGH: "HIGH", Urgency.EMERGENCY: "HIGH"}
 _NOT_BEGUN = frozenset({"OPEN", "ON_HOLD"})
 _MARK = re.compile(r"\[aam:([^\]\s]{1,200})\]")
+
+
+class TooManyPages(SystemUnavailable):
+    """A search has more pages than are read."""
 
 
 class AtlasCmms:
@@ -73,8 +81,11 @@ class AtlasCmms:
         marked = _filter("description", "cn", _mark(context.idempotency_key))
         with self._tally.call():
             # The search takes wildcards and letters in either case, so that what it finds is looked at again.
-            found = [order async for order in self._search(marked) if _key(order) == context.idempotency_key]
-        return _effect(found[0]) if found else None
+            async with aclosing(self._search(marked)) as orders:
+                async for order in orders:
+                    if _key(order) == context.idempotency_key:
+                        return _effect(order)
+        return None
 
     async def undo(self, call: ActionCall, context: ActionContext, external_id: str) -> bool:
         """See the port. False where it was begun or completed, or where the account must not delete it."""
@@ -110,13 +121,15 @@ class AtlasCmms:
                 _filter("completedOn", "ge", rfc3339(since - ZONE_MARGIN), enum="JS_DATE"),
                 _filter("description", "cn", "[aam:"),
             )
-            ended = [
-                (_time(order.get("completedOn")), external_id, order)
-                async for order in orders
-                if _key(order) is not None and (external_id := _effect(order).external_id) not in known
-            ]
-            new = sorted((end for end in ended if end[0] >= since), key=lambda end: end[:2])
-            return tuple([await self._completion(external_id, order) for _, external_id, order in new[:limit]])
+            ended: dict[str, tuple[datetime, dict[str, Any]]] = {}
+            try:
+                async for order in orders:
+                    if _key(order) is not None and (external_id := _effect(order).external_id) not in known:
+                        ended[external_id] = _time(order.get("completedOn")), order
+            except TooManyPages as problem:
+                log.warning("of %s, not all work that has ended is looked at: %s", self.name, problem.detail)
+            new = sorted((at, external_id) for external_id, (at, _) in ended.items() if at >= since)
+            return tuple([await self._completion(each, ended[each][1]) for _, each in new[:limit]])
 
     def state(self) -> SystemState:
         return self._tally.state()
@@ -139,8 +152,7 @@ class AtlasCmms:
         return body
 
     async def _search(self, *filters: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        number = 0
-        while True:
+        for number in range(MOST_PAGES):
             criteria = {
                 "filterFields": filters,
                 "sortField": "id",
@@ -156,13 +168,11 @@ class AtlasCmms:
                 yield order if isinstance(order, dict) else {}
             if page.get("last") is not False or not content:
                 return
-            number += 1
+        raise TooManyPages(f"{self.name} names no last page among {MOST_PAGES}.")
 
     async def _completion(self, external_id: str, order: dict[str, Any]) -> Completion:
-        labors, costs, parts = [
-            read_objects(await self._session.call("GET", f"/{kind}/work-order/{external_id}"))
-            for kind in ("labors", "additional-costs", "part-quantities")
-        ]
+        kinds = ("labors", "additional-costs", "part-quantities")
+        labors, costs, parts = await asyncio.gather(*(self._entries(kind, external_id) for kind in kinds))
         timed = [labor for labor in labors if labor.get("includeToTotalTime") is not False]
         spent = [
             *(_amount(labor.get("hourlyRate")) * _amount(labor.get("duration")) / 3600 for labor in timed),
@@ -176,6 +186,14 @@ class AtlasCmms:
             actual_cost_usd=_total(spent, HIGHEST_COST_USD),
             actual_hours=_total(hours, MOST_HOURS),
         )
+
+    async def _entries(self, kind: str, external_id: str) -> list[dict[str, Any]]:
+        """None where the account must not see them: the end itself has to be told all the same."""
+        try:
+            return read_objects(await self._session.call("GET", f"/{kind}/work-order/{external_id}"))
+        except ActionRejected as problem:
+            log.warning("%s does not show the %s of work order %s: %s", self.name, kind, external_id, problem.detail)
+            return []
 
 
 def _filter(

@@ -9,18 +9,21 @@ from datetime import UTC, datetime
 from adapters.cursor import decode_cursor, encode_cursor
 from adapters.desk_database import NEWEST, parse_number
 from adapters.desk_erasure import erase_jobs, jobs_of
-from adapters.desk_jobs import describe_job, require_visit_allowed
+from adapters.desk_jobs import describe_job, require_entry_allowed
 from adapters.desk_rows import (
     PREFIX,
     Row,
     find_job,
     get_job,
     insert_job,
+    mark_announced,
     read_job,
     scheduled_order,
     select_newest,
     select_scheduled,
+    select_unannounced,
     update_plan,
+    update_time,
 )
 from adapters.sqlite import Database, from_millis, to_millis
 from core.contract import rfc3339
@@ -145,15 +148,18 @@ class SqliteOperationsDesk:
         """Say who does an open job and when; None takes that off.
 
         Raises `NotFound`, `WrongState` for a closed job, `StaleVersion`, and `Invalid` for a time that is not allowed:
-        before `not_before`, within the notice or quiet hours of a visit, or another one for a booking or closure.
+        before `not_before`, within notice or quiet hours where it has entry terms, or another one for a booking or
+        closure.
         """
         window = _window(scheduled_start, scheduled_end)
 
         def write(connection: sqlite3.Connection) -> WorkOrder:
             order = _require_open(get_job(connection, work_order_id), expected_version)
+            number = parse_number(work_order_id, PREFIX)
             if window != _window(order.scheduled_start, order.scheduled_end):
                 _require_time(order, window, now)
-            update_plan(connection, parse_number(work_order_id, PREFIX), by, assigned_to, window)
+                update_time(connection, number, window)
+            update_plan(connection, number, by, assigned_to)
             return _found(get_job(connection, work_order_id))
 
         return await self._database.write(write)
@@ -181,12 +187,24 @@ class SqliteOperationsDesk:
                 raise WrongState(f"The job waits for others: {', '.join(order.waits_for)}.")
             connection.execute(
                 "UPDATE work_orders SET status = 'Done', closed_at = ?, closed_by = ?, notes = ?,"
-                " actual_cost_usd = ?, actual_hours = ?, version = version + 1 WHERE number = ?",
+                " actual_cost_usd = ?, actual_hours = ?, announced = request_id IS NULL, version = version + 1"
+                " WHERE number = ?",
                 (to_millis(now), by, notes, actual_cost_usd, actual_hours, parse_number(work_order_id, PREFIX)),
             )
             return _found(get_job(connection, work_order_id))
 
         return await self._database.write(close)
+
+    async def unannounced(self, limit: int) -> tuple[WorkOrder, ...]:
+        """Jobs for requests that are done and whose request was not told of it yet, the first closed first."""
+        return self._database.read(
+            lambda connection: tuple(read_job(connection, row) for row in select_unannounced(connection, limit))
+        )
+
+    async def announced(self, work_order_id: str) -> None:
+        """The job's request was told that it is done; a repetition, or an unknown job, changes nothing."""
+        number = parse_number(work_order_id, PREFIX)
+        await self._database.write(lambda connection: mark_announced(connection, number))
 
     async def erase(self, scope: ErasureScope, *, now: datetime) -> tuple[str, ...]:
         """Take words, home and wishes out of the resident's jobs and close the open ones; the ids of all of them."""
@@ -257,5 +275,4 @@ def _require_time(order: WorkOrder, window: Window | None, now: datetime) -> Non
         return
     if order.not_before is not None and window[0] < order.not_before:
         raise Invalid(f"The job may not begin before {rfc3339(order.not_before)}: notice or quiet hours.")
-    if order.kind == "visit":
-        require_visit_allowed(order, window, now)
+    require_entry_allowed(order, window, now)

@@ -49,6 +49,8 @@ class JobParameters(Parameters):
     """The licence that whoever does it must hold."""
     not_before: UtcTime | None = None
     """No visit before: notice of entry has to run, or quiet hours to end."""
+    entry: EntryTerms | None = None
+    """Notice and quiet hours of the building; None where nothing has to be waited for."""
     waits_for: tuple[int, ...] = ()
     """Places, in the same command, of the jobs that must be done before this one begins."""
 
@@ -64,8 +66,6 @@ class VisitParameters(JobParameters):
     window_end: UtcTime | None = None
     duration_hours: float = Field(default=1.0, gt=0.0, le=12.0)
     """How long it takes, where no window is given."""
-    entry: EntryTerms | None = None
-    """Notice and quiet hours of the building; None where nothing has to be waited for."""
     preferred_time_slots: tuple[str, ...] = Field(default=(), max_length=20)
     preferred_days: tuple[str, ...] = Field(default=(), max_length=7)
     avoid_days: tuple[str, ...] = Field(default=(), max_length=7)
@@ -85,7 +85,7 @@ class PartParameters(Parameters):
     """An id of the catalogue, or its name."""
     quantity: int = Field(default=1, ge=1, le=1000)
     supplier: str | None = None
-    cost_limit_usd: Dollars
+    cost_limit_usd: float = Field(gt=0.0, allow_inf_nan=False, strict=True)
     """For all of them; no more may be ordered for than this."""
     needed_by: UtcTime | None = None
 
@@ -216,6 +216,12 @@ class NotifyParameters(MessageParameters):
     """Of words of somebody's own; a template has a kind of its own."""
     channel: ChannelName | None = None
     """Only by this one, besides the inbox."""
+
+    @model_validator(mode="after")
+    def _known_role(self) -> Self:
+        if self.recipient_kind == "staff_role" and self.recipient not in (Role.STAFF, Role.MANAGER):
+            raise ValueError("a staff_role is staff or manager")
+        return self
 
 
 ActionParameters = (

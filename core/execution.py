@@ -124,6 +124,10 @@ class WorkOrder(Contract):
     """The person or vendor who does it."""
     scheduled_start: UtcTime | None = None
     scheduled_end: UtcTime | None = None
+    rescheduled: int = 0
+    """How often its time was set, changed or taken off by a person."""
+    scheduled_before: UtcTime | None = None
+    """When it was to begin before its time was last changed."""
     urgency: Urgency
     status: Literal["Open", "Done", "Cancelled"]
     created_at: UtcTime

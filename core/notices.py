@@ -1,4 +1,8 @@
-"""What people chose about being told: language, channels, silence; and who is told of what when."""
+"""What people chose about being told: language, channels, silence; and who is told of what when.
+
+Residents, persons of the staff and roles have ids of their own each, so that what they chose is kept by namespaced
+subjects: who may change a resident's wishes must not reach those of a person on call by an id that is alike.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, field_validator
 
 from core.contract import ClockTime, Contract
+from core.errors import Invalid
 from core.execution_labels import ChannelName, NoticeKind
 
 LANGUAGES = ("en", "es")
@@ -30,6 +35,35 @@ TimeZone = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_kn
 """An IANA name."""
 ALWAYS = frozenset({NoticeKind.EMERGENCY})
 """Kinds that can't be switched off, delayed or gathered."""
+
+_RESIDENT, _PERSON, _ROLE = "resident:", "person:", "role:"
+
+
+def of_resident(resident_id: str) -> str:
+    """The subject of a resident."""
+    return f"{_RESIDENT}{resident_id}"
+
+
+def of_person(sub: str) -> str:
+    """The subject of somebody who works here, by the `sub` of their token."""
+    return f"{_PERSON}{sub}"
+
+
+def of_role(role: str) -> str:
+    """The subject of a role, which no HTTP call can set."""
+    return f"{_ROLE}{role}"
+
+
+def is_role(subject: str) -> bool:
+    """Whether it is a role's."""
+    return subject.startswith(_ROLE)
+
+
+def require_subject(subject: str) -> str:
+    """The subject itself. Raises `Invalid` where it does not say whose it is."""
+    if not subject.startswith((_RESIDENT, _PERSON, _ROLE)):
+        raise Invalid("Say whose preferences they are: a resident's, a person's or a role's.")
+    return subject
 
 
 class QuietHours(Contract):
@@ -93,6 +127,7 @@ EVENTS: Mapping[str, EventWords] = {
     "access_needed": _event(NoticeKind.VISIT, by_hand=True),
     "work_completed": _event(NoticeKind.REQUEST, by_hand=True),
     "visit_scheduled": _event(NoticeKind.VISIT, "title", "starts", "ends"),
+    "visit_cancelled": _event(NoticeKind.VISIT, "title", "starts"),
     "work_started": _event(NoticeKind.REQUEST, "title"),
     "work_started_for_you": _event(NoticeKind.REQUEST, "title"),
     "help_is_coming": _event(NoticeKind.EMERGENCY, "advice"),

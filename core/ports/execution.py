@@ -226,6 +226,14 @@ class OperationsDesk(OutsideSystem, Protocol):
         """
         ...
 
+    async def unannounced(self, limit: int) -> tuple[WorkOrder, ...]:
+        """Jobs for requests that are done and whose request was not told of it yet, the first closed first."""
+        ...
+
+    async def announced(self, work_order_id: str) -> None:
+        """The job's request was told that it is done; a repetition, or an unknown job, changes nothing."""
+        ...
+
     async def erase(self, scope: ErasureScope, *, now: datetime) -> tuple[str, ...]:
         """Take words, home and wishes out of the jobs for these requests, for good, and close those that are open.
 

@@ -43,7 +43,10 @@ class QueueDepth:
     in_flight: int
     dead: int
     oldest_age_s: float
-    """Age of the oldest message that is neither deleted nor dead, as far as this process can know; 0 where none is."""
+    """How long the message that was due first has waited to be received, as far as this process can know.
+
+    0 where none is due: what is in hand, or was put off, does not count.
+    """
 
 
 MALFORMED = "malformed"

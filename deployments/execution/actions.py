@@ -7,6 +7,7 @@ from core.actions import AlertParameters, MessageParameters, NotifyParameters, p
 from core.errors import ActionRejected, Invalid
 from core.execution import ActionCall, ExecutionCommand, Notification
 from core.execution_labels import MESSAGES, ActionKind, StepStatus
+from core.labels import Urgency
 from core.notices import EVENTS
 from core.ports.execution import ActionContext, Effect, Notifier, OutsideSystem, SystemState
 from core.request import ExecutionStep
@@ -98,6 +99,8 @@ def compose_notification(call: ActionCall, context: ActionContext) -> Notificati
                     "recipient_kind": "on_call",
                     "recipient": parameters.building_id or parameters.role,
                     "role": parameters.role,
+                    # Below an emergency the short ladder holds, whatever it is about.
+                    "category": parameters.category if context.urgency is Urgency.EMERGENCY else None,
                 }
             )
         case NotifyParameters():

@@ -1,14 +1,16 @@
-"""Tells requests that work in outside systems has ended, and asks the systems that do not tell it themselves."""
+"""Tells requests that work in outside systems has ended, and asks the systems whose own word of it does not suffice."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from core.errors import AppError, NotFound, VersionConflict
 from core.execution import ExecutionOutcome
 from core.ports.documents import Document, DocumentStore
-from core.ports.execution import Completion, CompletionSource, ExecutionLog
+from core.ports.execution import CallbackReader, Completion, CompletionSource, ExecutionLog
 from core.ports.queue import Queue
 from deployments.execution.reports import wrap_completion
 
@@ -18,6 +20,12 @@ LOOK_BACK = timedelta(days=1)
 """Ends that a system notes late are found within this time."""
 MOVE_ON = timedelta(hours=1)
 MOST_KNOWN = 2000
+WOKEN_AFTER_S = 5.0
+"""Callbacks that come together are one look."""
+UNKNOWN_TIMES = 3
+FIRST_REST = timedelta(hours=1)
+"""Work that is unknown here is left out after so many looks, for so long, and each time for twice as long as before: it
+is another installation's, or its step is recorded late."""
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +61,26 @@ class CompletionNews:
         await self._outcomes.send([wrap_completion(outcome, execution.steps[index], command.correlation_id)])
 
 
+class PolledCallbackReader:
+    """The callbacks of a system that is asked, too: an end without its cost is asked for at once instead of told.
+
+    News of an end is taken once, so that what is told without a cost keeps the cost from being counted.
+    """
+
+    def __init__(self, inner: CallbackReader, wake: Callable[[], None]) -> None:
+        self._inner, self._wake = inner, wake
+
+    def read(self, headers: Mapping[str, str], body: bytes, now: datetime) -> tuple[str, Completion | None]:
+        """See the port."""
+        callback_id, completion = self._inner.read(headers, body, now)
+        if completion is None or completion.actual_cost_usd is not None:
+            return callback_id, completion
+        self._wake()
+        return callback_id, None
+
+
 class CompletionPoller:
-    """Asks the systems that send no callbacks which of their work has ended; any number of replicas may do so."""
+    """Asks outside systems which of their work has ended; any number of replicas may do so."""
 
     def __init__(
         self,
@@ -70,18 +96,35 @@ class CompletionPoller:
         self._documents = documents
         self._clock = clock
         self._every_s = every_s
+        self._bells = {system: asyncio.Event() for system in sources}
+
+    def readers(self, readers: Mapping[str, CallbackReader]) -> dict[str, CallbackReader]:
+        """The same, but that those of systems that are asked let this ask."""
+        return {
+            name: PolledCallbackReader(reader, self._bells[name].set) if name in self._bells else reader
+            for name, reader in readers.items()
+        }
 
     async def run(self) -> None:
-        """Until cancelled; nothing at all where there is nobody to ask."""
-        while self._sources:
+        """Until cancelled; nothing at all where there is nobody to ask. No system waits for another."""
+        async with asyncio.TaskGroup() as group:
             for system in self._sources:
-                try:
-                    await self.ask(system)
-                except AppError as error:
-                    log.warning("%s could not be asked for what has ended: %s", system, error.code)
-                except Exception:
-                    log.exception("asking %s for what has ended failed in an unexpected way", system)
-            await asyncio.sleep(self._every_s)
+                group.create_task(self._watch(system))
+
+    async def _watch(self, system: str) -> None:
+        while True:
+            # Cleared before it is asked, so that what ends meanwhile is seen in the next turn.
+            self._bells[system].clear()
+            try:
+                await self.ask(system)
+            except AppError as error:
+                log.warning("%s could not be asked for what has ended: %s", system, error.code)
+            except Exception:
+                log.exception("asking %s for what has ended failed in an unexpected way", system)
+            pause_s = min(WOKEN_AFTER_S, self._every_s)
+            await asyncio.sleep(pause_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._bells[system].wait(), self._every_s - pause_s)
 
     async def ask(self, system: str) -> int:
         """Tell of everything that has ended since the last time; how much that was. Raises `Unavailable`."""
@@ -89,10 +132,13 @@ class CompletionPoller:
         started = self._clock()
         known: list[str] = list(before.body["known"]) if before is not None else []
         since = datetime.fromisoformat(before.body["asked_at"]) if before is not None else started
-        found = await self._sources[system].completions(since=since - LOOK_BACK, known=frozenset(known))
+        unknown: dict[str, dict[str, Any]] = dict(before.body.get("unknown", {})) if before is not None else {}
+        resting = {each for each, seen in unknown.items() if _rests(seen, started)}
+        found = await self._sources[system].completions(since=since - LOOK_BACK, known=frozenset(known) | resting)
         told = [each.external_id for each in found if await self._tell(system, each)]
-        if before is None or told or started - since >= MOVE_ON:
-            body = {"asked_at": started.isoformat(), "known": [*known, *told][-MOST_KNOWN:]}
+        unknown = _seen_again(unknown, [each.external_id for each in found], told, started)
+        if before is None or found or started - since >= MOVE_ON:
+            body = {"asked_at": started.isoformat(), "known": [*known, *told][-MOST_KNOWN:], "unknown": unknown}
             await self._remember(Document(KIND, system, "", "", before.version + 1 if before else 1, body))
         return len(told)
 
@@ -111,3 +157,25 @@ class CompletionPoller:
         except VersionConflict:
             # Another replica asked at the same moment; what both told is told once.
             return
+
+
+def _rests(seen: Mapping[str, Any], now: datetime) -> bool:
+    """Whether work that is unknown here is left out for now."""
+    more = seen["times"] - UNKNOWN_TIMES
+    return more >= 0 and now < datetime.fromisoformat(seen["at"]) + FIRST_REST * 2 ** min(more, 6)
+
+
+def _seen_again(
+    unknown: Mapping[str, dict[str, Any]], found: Sequence[str], told: Sequence[str], now: datetime
+) -> dict[str, dict[str, Any]]:
+    """What is unknown after a look, without what ended so long ago that it is not found any more."""
+    kept = {
+        each: seen
+        for each, seen in unknown.items()
+        if each not in told and now - datetime.fromisoformat(seen["at"]) < 2 * LOOK_BACK
+    }
+    for each in found:
+        if each not in told:
+            times = kept.pop(each, {"times": 0})["times"] + 1
+            kept[each] = {"times": times, "at": now.isoformat()}
+    return dict(list(kept.items())[-MOST_KNOWN:])

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
@@ -16,17 +16,16 @@ from core.execution import ExecutionCommand
 from core.execution_labels import ExecutionStatus
 from core.labels import Urgency
 from core.ports.queue import Delivery, Queue
-from deployments.execution.executor import Executor, Progress, utc_now
+from deployments.execution.executor import ENDED, Executor, Progress, utc_now
 from deployments.execution.ordering import PAUSE_S, Ordering
+from deployments.execution.pacing import Pacing
 from deployments.execution.reports import explain
-from deployments.execution.retries import RetryPolicy, Turn, most_tries
+from deployments.execution.retries import RETRY, RetryPolicy, Turn
 
 logger = logging.getLogger(__name__)
 
 HEARTBEATS_PER_VISIBILITY = 3
 IN_HAND = 64
-RETRY = ":retry:"
-"""What stands between an execution's id and the attempts before it, in the id of a message that tries it again."""
 
 
 class Fate(Enum):
@@ -77,6 +76,7 @@ class Consumer:
         self._poll_wait_s = poll_wait_s
         self._draw = draw
         self._clock = clock
+        self._pacing = Pacing(self._retries, draw)
         self._stopping = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
         self._in_hand: dict[asyncio.Task[None], Delivery] = {}
@@ -166,7 +166,7 @@ class Consumer:
         async with self._kept_hidden(delivery):
             if earlier is not None:
                 await asyncio.wait({earlier})
-            verdict = await self._judge(delivery, command, turn)
+            verdict = await self._judge(delivery, command, self._with_rests(delivery, turn))
         await self._settle(delivery, verdict, command.urgency)
 
     async def _judge(self, delivery: Delivery, command: ExecutionCommand, turn: Turn) -> Verdict:
@@ -174,45 +174,79 @@ class Consumer:
             if not await self._ordering.may_begin(command, delivery.message.time):
                 return Verdict(Fate.AGAIN, pause_s=self._retries.busy_pause_s(PAUSE_S, self._draw()))
             progress = await self._executor.execute(command, turn)
-            return self._verdict(progress, command, is_copy=_is_copy(delivery, command))
-        except Invalid as error:
-            await self._executor.give_up_unreadable(delivery.message, reason=error.detail)
-            return Verdict(Fate.DEAD, error.detail)
-        except Conflict as error:
-            return Verdict(Fate.DEAD, error.detail)
+            return self._verdict(progress, command, delivery)
+        except (Invalid, Conflict) as error:
+            reason = error.detail
+            return await self._end(
+                delivery, reason, lambda: self._executor.give_up_unreadable(delivery.message, reason=reason)
+            )
         except Unavailable as error:
-            logger.warning("%s is left for later: %s", command.execution_id, error.detail)
-            return Verdict(Fate.AGAIN, error.detail)
+            return self._after_outage(delivery, error, command.urgency)
         except Exception:
             logger.exception("%s failed in an unexpected way", command.execution_id)
-            if delivery.attempts >= self._retries.deliveries:
-                return Verdict(Fate.DEAD, f"It failed in an unexpected way {delivery.attempts} times.")
-            return Verdict(Fate.AGAIN)
+            return await self._after_failure(delivery, command, turn)
 
-    def _verdict(self, progress: Progress, command: ExecutionCommand, *, is_copy: bool) -> Verdict:
+    def _verdict(self, progress: Progress, command: ExecutionCommand, delivery: Delivery) -> Verdict:
         execution = progress.execution
-        if execution.status is ExecutionStatus.SUCCEEDED or (progress.was_over and is_copy):
+        if execution.status is ExecutionStatus.SUCCEEDED or (progress.was_over and _is_copy(delivery, command)):
             return Verdict(Fate.DONE)
         if execution.status is ExecutionStatus.DEAD_LETTERED:
             return Verdict(Fate.DEAD, execution.reason or explain(execution))
-        if progress.wait_s is None:
-            # Grown with the tries alone: a command that was put off often must not rest longer for that.
-            pause_s = self._retries.pause_s(max(1, most_tries(execution)), self._draw(), command.urgency)
-            return Verdict(Fate.AGAIN, pause_s=pause_s)
-        return Verdict(Fate.AGAIN, pause_s=self._retries.busy_pause_s(progress.wait_s, self._draw()))
+        message_id = delivery.message.message_id
+        return Verdict(
+            Fate.AGAIN, pause_s=self._pacing.pause_s(message_id, execution, progress.wait_s, command.urgency)
+        )
+
+    def _after_outage(self, delivery: Delivery, error: Unavailable, urgency: Urgency) -> Verdict:
+        """A store of our own does not answer: that is no reason ever to give a command up."""
+        logger.warning("message %s is left for later: %s", delivery.message.message_id, error.detail)
+        pace = self._pacing.of(delivery.message.message_id)
+        pace.outages += 1
+        pause_s = self._retries.outage_pause_s(pace.outages, self._draw(), urgency)
+        return Verdict(Fate.AGAIN, error.detail, pause_s)
+
+    async def _after_failure(self, delivery: Delivery, command: ExecutionCommand, turn: Turn) -> Verdict:
+        # Counted apart from deliveries, which grow while a system has no room, too.
+        pace = self._pacing.of(delivery.message.message_id)
+        pace.failures += 1
+        if pace.failures < self._retries.deliveries and not self._retries.is_past(turn, self._clock()):
+            return Verdict(Fate.AGAIN, pause_s=self._retries.pause_s(pace.failures, self._draw(), command.urgency))
+        reason = f"It failed in an unexpected way {pace.failures} times."
+        return await self._end(delivery, reason, lambda: self._executor.give_up(command, reason=reason))
+
+    async def _end(
+        self,
+        delivery: Delivery,
+        reason: str,
+        give_up: Callable[[], Awaitable[Progress | None]],
+        urgency: Urgency = Urgency.HIGH,
+    ) -> Verdict:
+        """The message goes aside once the end of what it is about is stored and told; else it comes again."""
+        try:
+            progress = await give_up()
+        except Unavailable as error:
+            return self._after_outage(delivery, error, urgency)
+        except Exception:
+            logger.exception("the end of %s could not be told", delivery.message.message_id)
+            return Verdict(Fate.AGAIN)
+        if progress is not None and progress.execution.status not in ENDED:
+            # Another worker has a step of it.
+            return Verdict(Fate.AGAIN, reason, self._retries.pause_s(1, self._draw(), urgency))
+        return Verdict(Fate.DEAD, reason)
+
+    def _with_rests(self, delivery: Delivery, turn: Turn) -> Turn:
+        return replace(turn, resting=self._pacing.resting(delivery.message.message_id))
 
     async def _put_aside(self, delivery: Delivery, reason: str) -> None:
-        verdict = Verdict(Fate.DEAD, reason)
         async with self._kept_hidden(delivery):
-            try:
-                await self._executor.give_up_unreadable(delivery.message, reason=reason)
-            except Unavailable as error:
-                verdict = Verdict(Fate.AGAIN, error.detail)
-            except Exception:
-                logger.exception("the end of %s could not be told", delivery.message.message_id)
+            verdict = await self._end(
+                delivery, reason, lambda: self._executor.give_up_unreadable(delivery.message, reason=reason)
+            )
         await self._settle(delivery, verdict, Urgency.HIGH)
 
     async def _settle(self, delivery: Delivery, verdict: Verdict, urgency: Urgency) -> None:
+        if verdict.fate is not Fate.AGAIN:
+            self._pacing.forget(delivery.message.message_id)
         try:
             match verdict.fate:
                 case Fate.DONE:
@@ -264,7 +298,7 @@ def turn_of(delivery: Delivery, command: ExecutionCommand) -> Turn:
     return Turn(
         since=delivery.message.time,
         number=delivery.attempts,
-        put_back_at=delivery.redriven_at if message_id == command.execution_id else None,
+        put_back_at=None if _is_copy(delivery, command) else delivery.redriven_at,
         retries_attempt=int(attempts) if is_retry and attempts.isdigit() else None,
     )
 

@@ -24,7 +24,9 @@ from deployments.execution.notices.pushing import NoticeSweeper
 from deployments.execution.operations import ExecutionService
 
 
-def open_notices(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Notices:
+def open_notices(
+    settings: Settings, clock: Callable[[], datetime] = utc_now, *, adoption: InboxAdoption | None = None
+) -> Notices:
     """The notifier with the channels that are configured; it holds documents of its own."""
     return Notices(
         build.document_store(settings),
@@ -35,6 +37,7 @@ def open_notices(settings: Settings, clock: Callable[[], datetime] = utc_now) ->
         public_url=settings.public_url,
         key=build.notice_key(settings),
         clock=clock,
+        adoption=adoption,
     )
 
 
@@ -42,7 +45,9 @@ def open_service(settings: Settings, clock: Callable[[], datetime] = utc_now) ->
     """Everything that one replica does, with what the settings name; to be called on a running event loop."""
     desk, old_inbox = build.operations_desk(settings)
     systems, routes, readers = build.outside_systems(settings, desk)
-    documents, notices = build.document_store(settings), open_notices(settings, clock)
+    documents = build.document_store(settings)
+    adoption = InboxAdoption(old_inbox, documents)
+    notices = open_notices(settings, clock, adoption=adoption)
     log, outcomes = build.execution_log(settings), build.outcome_queue(settings)
     poller = CompletionPoller(
         build.completion_sources(settings), CompletionNews(log, outcomes, clock), documents, clock
@@ -54,13 +59,13 @@ def open_service(settings: Settings, clock: Callable[[], datetime] = utc_now) ->
         routes=routes,
         notifier=notices,
         documents=documents,
-        readers=readers,
+        readers=poller.readers(readers),
         commands=build.execution_queue(settings),
         outcomes=outcomes,
         settings=settings,
         version=build.version(),
         call_limits=build.call_limits(settings),
-        background=(NoticeSweeper(notices), InboxAdoption(old_inbox, documents), poller),
+        background=(NoticeSweeper(notices), adoption, poller),
         clock=clock,
     )
 

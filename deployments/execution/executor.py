@@ -21,7 +21,7 @@ from core.request import ExecutionId, ExecutionStep
 from deployments.execution.actions import NotifierSystem, Routing
 from deployments.execution.dependencies import UNSETTLED, Dependencies
 from deployments.execution.reports import Reports, count_tries, explain
-from deployments.execution.retries import RetryPolicy, Turn, shortest_wait_s
+from deployments.execution.retries import RETRY, RetryPolicy, Turn, shortest_wait_s
 from deployments.execution.steps import Steps, is_settled
 
 ENDED = frozenset({ExecutionStatus.SUCCEEDED, ExecutionStatus.DEAD_LETTERED})
@@ -47,8 +47,9 @@ class Progress:
 class Board:
     """The steps of one command as they come out while a worker is at it."""
 
-    def __init__(self, command: ExecutionCommand, steps: Sequence[ExecutionStep]) -> None:
+    def __init__(self, command: ExecutionCommand, before: Execution, steps: Sequence[ExecutionStep]) -> None:
         self.command = command
+        self.before = before
         self.steps = list(steps)
         self.needs = Dependencies(command.actions)
         self.busy: list[SystemBusy] = []
@@ -91,7 +92,7 @@ class Executor:
         self._steps = Steps(
             log,
             self._routing,
-            attempts=self._retries.attempts,
+            retries=self._retries,
             call_timeout_s=call_timeout_s,
             call_limits=call_limits or {},
             clock=clock,
@@ -111,11 +112,11 @@ class Executor:
         worker is at it: again later). Returns only after the news of an end is stored. What was dead-lettered is only
         told again, unless the turn is a retry.
 
-        Raises `StoreUnavailable`, `QueueUnavailable`, `Conflict` where the id was used for other actions, and
-        `Invalid` as `plan`.
+        Raises `StoreUnavailable` (also where staff could not be told of an end), `QueueUnavailable`, `Conflict` where
+        the id was used for other actions, and `Invalid` as `plan`.
         """
         turn = turn or Turn(self._clock())
-        execution = await self._log.register(command, self.plan(command), now=self._clock())
+        execution = before = await self._log.register(command, self.plan(command), now=self._clock())
         dead = execution.status is ExecutionStatus.DEAD_LETTERED
         if execution.status is ExecutionStatus.SUCCEEDED or (dead and not turn.begins_anew(execution)):
             # The worker that ended it may have been stopped before it told.
@@ -125,10 +126,10 @@ class Executor:
             return await self.give_up(command, reason=over)
         execution = await self._log.open(command, self.plan(command), now=self._clock())
         # Beside the steps and not before them: a queue that hangs must not hold up an alert.
-        announcement = asyncio.create_task(self._reports.announce(execution, "running", command.correlation_id))
-        board = Board(command, execution.steps)
+        announcement = asyncio.create_task(self._reports.announce(command, execution, "running"))
+        board = Board(command, before, execution.steps)
         try:
-            await self._try_all(board)
+            await self._try_all(board, turn.resting)
         finally:
             announced = await announcement
         await self._compensate(board, last=False)
@@ -142,7 +143,7 @@ class Executor:
         execution = await self._log.register(command, self.plan(command), now=self._clock())
         if execution.status in ENDED:
             return Progress(await self._tell_end(command, execution), was_over=True)
-        board = Board(command, execution.steps)
+        board = Board(command, execution, execution.steps)
         for index, step in enumerate(board.steps):
             if step.status in UNSETTLED:
                 why = board.needs.why_skipped(index, board.steps)
@@ -151,21 +152,25 @@ class Executor:
         await self._compensate(board, last=True)
         return await self._conclude(board, execution, announced=False, reason=reason)
 
-    async def give_up_unreadable(self, message: QueueMessage, *, reason: str) -> None:
-        """Tell a person of a message that can't be read, and end the execution that it was about, if there is one.
+    async def give_up_unreadable(self, message: QueueMessage, *, reason: str) -> Progress | None:
+        """Tell a person of a message that can't be taken, and end the execution that it was about, if there is one.
 
         Raises as `execute`.
         """
-        execution_id = ExecutionId(message.message_id)
+        execution_id = ExecutionId(message.message_id.partition(RETRY)[0])
         command = await self._log.command(execution_id)
-        if command is None:
+        progress = await self.give_up(command, reason=reason) if command is not None else None
+        if progress is None or progress.was_over:
+            # Of its end staff may have heard long ago; of this message they have not.
             await self._reports.tell_unreadable(message.message_id, reason)
-        else:
-            await self.give_up(command, reason=reason)
+        return progress
 
-    async def _try_all(self, board: Board) -> None:
+    async def _try_all(self, board: Board, resting: frozenset[int]) -> None:
         tasks: list[asyncio.Task[None]] = []
         for index in range(len(board.steps)):
+            if index in resting:
+                tasks.append(asyncio.create_task(_nothing()))
+                continue
             earlier = {tasks[place] for place in board.goes_after(index)}
             tasks.append(asyncio.create_task(_after(earlier, lambda index=index: self._try_one(board, index))))
         try:
@@ -212,7 +217,7 @@ class Executor:
         if StepStatus.FAILED in statuses:
             return Progress(await self._abandon(board.command, execution, reason or explain(execution)))
         if not announced:
-            await self._reports.store(execution, "running", board.command.correlation_id)
+            await self._reports.store(board.command, execution, "running")
         return Progress(await self._succeed(board.command, execution))
 
     async def _wait(self, board: Board, execution: Execution) -> Progress:
@@ -222,7 +227,8 @@ class Executor:
             progress = Progress(execution)
         else:
             execution = await self._finish(execution, ExecutionStatus.FAILED)
-            await self._reports.announce(execution, "failed", command.correlation_id)
+            if not _looks_alike(board.before, execution):
+                await self._reports.announce(command, execution, "failed")
             progress = Progress(execution, shortest_wait_s(board.busy))
         if board.needs.to_undo(board.steps):
             reason = f"{explain(execution)} What had been done for it could not be taken back yet; tries go on."
@@ -237,7 +243,9 @@ class Executor:
 
     async def _abandon(self, command: ExecutionCommand, execution: Execution, reason: str) -> Execution:
         execution = await self._finish(execution, ExecutionStatus.DEAD_LETTERED, reason)
-        return await self._tell_end(command, execution)
+        # Other workers may have opened it meanwhile; all of them must tell of this end under the same ids.
+        current = await self._log.get(execution.execution_id) or execution
+        return await self._tell_end(command, execution.model_copy(update={"attempts": current.attempts}))
 
     async def _succeed(self, command: ExecutionCommand, execution: Execution) -> Execution:
         return await self._tell_end(command, await self._finish(execution, ExecutionStatus.SUCCEEDED))
@@ -245,19 +253,27 @@ class Executor:
     async def _tell_end(self, command: ExecutionCommand, execution: Execution) -> Execution:
         """Tell of the end, once, however often this is called."""
         if execution.status is ExecutionStatus.SUCCEEDED:
-            await self._reports.store(execution, "succeeded", command.correlation_id)
+            await self._reports.store(command, execution, "succeeded")
             return execution
-        await self._reports.store(execution, "dead_lettered", command.correlation_id)
-        key = f"{execution.execution_id}:abandoned:{count_tries(execution)}"
-        await self._reports.tell_staff(
-            execution, command.urgency, reason=execution.reason or explain(execution), key=key
-        )
+        await self._reports.store(command, execution, "dead_lettered")
+        key = f"{execution.execution_id}:abandoned:{execution.attempts}"
+        reason = execution.reason or explain(execution)
+        await self._reports.tell_staff(execution, command.urgency, reason=reason, key=key, is_end=True)
         return execution
 
     async def _finish(self, execution: Execution, status: ExecutionStatus, reason: str | None = None) -> Execution:
         finished = execution.model_copy(update={"status": status, "updated_at": self._clock(), "reason": reason})
         await self._log.finish(finished)
         return finished
+
+
+def _looks_alike(before: Execution, after: Execution) -> bool:
+    """Whether a turn left everything as it was, so that there is no news of it."""
+    return before.status is after.status and [s.status for s in before.steps] == [s.status for s in after.steps]
+
+
+async def _nothing() -> None:
+    """Stands for a step that rests."""
 
 
 async def _after(earlier: set[asyncio.Task[None]], work: Callable[[], Coroutine[Any, Any, None]]) -> None:

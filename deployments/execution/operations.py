@@ -29,6 +29,7 @@ from core.request import ExecutionId
 from core.settings import Settings
 from deployments.execution.callbacks import Callbacks
 from deployments.execution.consumer import Consumer, retry_id
+from deployments.execution.desk_announcements import DeskAnnouncements
 from deployments.execution.executor import Executor, utc_now
 from deployments.execution.load import QueueLoad
 from deployments.execution.ordering import Ordering
@@ -95,7 +96,7 @@ class ExecutionService:
         self._commands = commands
         self._outcomes = outcomes
         self._version = version
-        self._background = background
+        self._background = (*background, DeskAnnouncements(desk, self.tell_completion, clock))
         self._tasks: set[asyncio.Task[None]] = set()
         self._oldest_age_limit_s = oldest_age_limit_s
         self._clock = clock
@@ -153,10 +154,13 @@ class ExecutionService:
         """
         for call in command.actions:
             parse_parameters(call.action, call.parameters)
-        now = self._clock()
-        execution = await self._log.register(command, self._executor.plan(command), now=now)
+        now, plan = self._clock(), self._executor.plan(command)
+        if await self._log.get(command.execution_id) is not None:
+            # It refuses an id that was used for other actions before these are sent.
+            await self._log.register(command, plan, now=now)
+        # Sent first: what is logged as unfinished and was never sent would never end.
         await self._commands.send([wrap_command(command, now)])
-        return execution
+        return await self._log.register(command, plan, now=now)
 
     async def describe(self, execution_id: ExecutionId) -> Execution | None:
         """The log of an execution, or None."""
@@ -254,23 +258,28 @@ class ExecutionService:
             actual_hours=actual_hours,
             now=self._clock(),
         )
-        if order.request_id is not None and order.status == "Done":
-            outcome = ExecutionOutcome(
-                execution_id=order.execution_id,
-                request_id=order.request_id,
-                kind="work_completed",
-                at=order.closed_at or self._clock(),
-                notes=order.notes,
-                actor=order.closed_by or by,
-                actual_cost_usd=order.actual_cost_usd,
-                actual_hours=order.actual_hours,
-                job=order.work_order_id,
-            )
-            message = wrap_outcome(
-                outcome, correlation_id=correlation_id or order.execution_id, job=order.work_order_id
-            )
-            await self._outcomes.send([message])
+        if order.status == "Done":
+            await self.tell_completion(order, correlation_id)
+            await self._desk.announced(order.work_order_id)
         return order
+
+    async def tell_completion(self, order: WorkOrder, correlation_id: str | None = None) -> None:
+        """Put the end of a job into the queue of news, under the same id at each repetition. Raises `Unavailable`."""
+        if order.request_id is None:
+            return
+        outcome = ExecutionOutcome(
+            execution_id=order.execution_id,
+            request_id=order.request_id,
+            kind="work_completed",
+            at=order.closed_at or self._clock(),
+            notes=order.notes,
+            actor=order.closed_by or "system",
+            actual_cost_usd=order.actual_cost_usd,
+            actual_hours=order.actual_hours,
+            job=order.work_order_id,
+        )
+        message = wrap_outcome(outcome, correlation_id=correlation_id or order.execution_id, job=order.work_order_id)
+        await self._outcomes.send([message])
 
     async def notifications(
         self, *, recipient: str | None, limit: int, cursor: str | None

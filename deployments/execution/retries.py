@@ -5,13 +5,18 @@ from datetime import datetime, timedelta
 
 from core.errors import SystemBusy
 from core.execution import Execution, ExecutionCommand
-from core.execution_labels import StepStatus
 from core.labels import Urgency
 from core.settings import Settings
 
 NET = 10
 """A message that was delivered so many times as often as a step is tried is one that nobody can settle."""
 LONGEST_EMERGENCY_PAUSE_S = 30.0
+LONGEST_EMERGENCY_OUTAGE_PAUSE_S = 5.0
+"""While a store of our own does not answer: an alert must not rest after its return."""
+MESSAGE_PAUSES = 5.0
+"""How much longer than at first a message rests that no emergency is about."""
+RETRY = ":retry:"
+"""What stands between an execution's id and the attempts before it, in the id of a message that tries it again."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class RetryPolicy:
 
     @property
     def deliveries(self) -> int:
-        """How often a message may come that can't be settled."""
+        """How often a message may fail in an unexpected way, or come to a retry that it does not belong to."""
         return NET * self.attempts
 
     def pause_s(self, attempt: int, draw: float, urgency: Urgency = Urgency.MEDIUM) -> float:
@@ -48,6 +53,17 @@ class RetryPolicy:
         if urgency is Urgency.EMERGENCY:
             longest = min(longest, LONGEST_EMERGENCY_PAUSE_S)
         return min(self.first_pause_s * 2.0 ** min(attempt - 1, 30), longest) * (1.0 - draw / 2.0)
+
+    def outage_pause_s(self, outage: int, draw: float, urgency: Urgency) -> float:
+        """The pause after `outage` turns (from 1) in which a store of our own did not answer."""
+        pause_s = self.pause_s(outage, draw, urgency)
+        return min(pause_s, LONGEST_EMERGENCY_OUTAGE_PAUSE_S) if urgency is Urgency.EMERGENCY else pause_s
+
+    def message_wait_s(self, urgency: Urgency) -> float:
+        """The wait for a notifier that did not answer, as for a system without room; see `busy_pause_s`."""
+        if urgency is Urgency.EMERGENCY:
+            return min(self.first_pause_s, LONGEST_EMERGENCY_OUTAGE_PAUSE_S / 1.5)
+        return self.first_pause_s * MESSAGE_PAUSES
 
     def busy_pause_s(self, wait_s: float, draw: float) -> float:
         """The pause before a call that found no room: what the system asked for, and up to half as much again."""
@@ -59,16 +75,18 @@ class RetryPolicy:
         return command.urgency is Urgency.EMERGENCY and now - execution.created_at >= patience
 
     def why_over(self, execution: Execution, turn: "Turn", now: datetime) -> str | None:
-        """Why a command is given up whatever its steps say; None where it may be tried.
-
-        One that a person started again is as old as its first message; the number of its deliveries bounds it.
-        """
-        if any(step.attempts_before for step in execution.steps):
+        """Why a command is given up whatever its steps say; None where it may be tried."""
+        if not turn.is_retry and any(step.attempts_before for step in execution.steps):
+            # A late copy of the first message: its age says nothing of a retry that a person started since.
             if turn.number > self.deliveries:
                 return f"It was delivered {turn.number} times without an end."
-        elif now - turn.since > timedelta(seconds=self.horizon_s):
+        elif self.is_past(turn, now):
             return f"Given up: it has waited for more than {self.horizon_s / 3600:g} hours."
         return None
+
+    def is_past(self, turn: "Turn", now: datetime) -> bool:
+        """Whether the turn's message has waited longer than any may since it was sent, or put back."""
+        return now - (turn.put_back_at or turn.since) > timedelta(seconds=self.horizon_s)
 
 
 @dataclass(frozen=True)
@@ -76,25 +94,26 @@ class Turn:
     """One delivery of a command."""
 
     since: datetime
-    """When the command was first sent."""
+    """When its message was sent: the command's own, or one that tries it again."""
     number: int = 1
     """1 at the first delivery."""
     put_back_at: datetime | None = None
-    """When somebody put it back, where it is a dead letter."""
+    """When somebody put its message back, where that was a dead letter."""
     retries_attempt: int | None = None
     """It was sent to try a command again that was given up after so many attempts."""
+    resting: frozenset[int] = frozenset()
+    """Places of steps that are not tried in this turn: their pause is not over."""
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether a person had the command tried again by this turn's message."""
+        return self.put_back_at is not None or self.retries_attempt is not None
 
     def begins_anew(self, execution: Execution) -> bool:
         """Whether a person wants this execution, which was given up, tried again."""
         # One that was in hand already when another copy of it ended the execution is no retry.
         is_put_back = self.put_back_at is not None and execution.updated_at <= self.put_back_at
         return is_put_back or self.retries_attempt == execution.attempts
-
-
-def most_tries(execution: Execution) -> int:
-    """How often the step that was tried most was called in vain; 0 where none was."""
-    waiting = [step for step in execution.steps if step.status is StepStatus.QUEUED]
-    return max((step.attempts - step.attempts_before for step in waiting), default=0)
 
 
 def shortest_wait_s(busy: list[SystemBusy]) -> float | None:

@@ -15,6 +15,7 @@ from core.ports.execution import Effect, ExecutionLog
 from core.request import ExecutionStep
 from deployments.execution.actions import Routing, context_of
 from deployments.execution.dependencies import UNSETTLED, Dependencies
+from deployments.execution.retries import RetryPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +31,17 @@ class Tried:
 
     step: ExecutionStep
     busy: SystemBusy | None = None
-    """The system was not called, since it had no room."""
+    """The try does not count: the system had no room and was not called, or the notifier did not answer."""
 
 
 class Problem(Exception):
-    """A try that failed: `is_final` where another would not help."""
+    """A try that failed: `is_final` where another would not help, `is_silence` where there was no answer."""
 
-    def __init__(self, text: str, *, is_final: bool = False) -> None:
+    def __init__(self, text: str, *, is_final: bool = False, is_silence: bool = False) -> None:
         super().__init__(text)
         self.text = text
         self.is_final = is_final
+        self.is_silence = is_silence
 
 
 class Steps:
@@ -54,14 +56,14 @@ class Steps:
         log: ExecutionLog,
         routing: Routing,
         *,
-        attempts: int,
+        retries: RetryPolicy,
         call_timeout_s: float,
         call_limits: Mapping[str, float],
         clock: Callable[[], datetime],
     ) -> None:
         self._log = log
         self._routing = routing
-        self._attempts = attempts
+        self._retries = retries
         self._call_timeout_s = call_timeout_s
         self._call_limits = call_limits
         self._clock = clock
@@ -90,11 +92,21 @@ class Steps:
 
     async def skip(self, command: ExecutionCommand, index: int, step: ExecutionStep, why: str) -> ExecutionStep:
         """Leave a step out for good."""
-        return await self._settle(command, index, lambda current: _skipped(current, why)) or step
+
+        async def skipped(current: ExecutionStep) -> ExecutionStep:
+            return _skipped(current, why)
+
+        return await self._settle(command, index, skipped) or step
 
     async def fail(self, command: ExecutionCommand, index: int, step: ExecutionStep, why: str) -> ExecutionStep:
-        """Try a step no more; the step as it stands where another worker has it."""
-        return await self._settle(command, index, lambda current: _failed(current, current.error or why)) or step
+        """Try a step no more, unless one of its tries did it after all; as it stands where another worker has it."""
+
+        async def ended(current: ExecutionStep) -> ExecutionStep:
+            if current.attempts > current.attempts_before:
+                return await self._last_word(command, index, current, current.error or why)
+            return _failed(current, current.error or why)
+
+        return await self._settle(command, index, ended) or step
 
     async def undo(self, command: ExecutionCommand, index: int, needs: Dependencies, *, last: bool) -> ExecutionStep:
         """Take back a step that succeeded; as it stands where that must be tried again, or another worker does it.
@@ -114,7 +126,7 @@ class Steps:
         return undone
 
     async def _settle(
-        self, command: ExecutionCommand, index: int, change: Callable[[ExecutionStep], ExecutionStep]
+        self, command: ExecutionCommand, index: int, change: Callable[[ExecutionStep], Awaitable[ExecutionStep]]
     ) -> ExecutionStep | None:
         claimed = await self._log.claim_step(
             command.execution_id, index, now=self._clock(), lease_s=self._lease_s(command, index)
@@ -122,15 +134,16 @@ class Steps:
         current = (await self._read(command))[index]
         if not claimed:
             return current
-        settled = change(current.model_copy(update={"attempts": max(0, current.attempts - 1)}))
+        settled = await change(current.model_copy(update={"attempts": max(0, current.attempts - 1)}))
         await self._log.record_step(command.execution_id, index, settled, now=self._clock())
         return settled
 
     async def _try(self, command: ExecutionCommand, index: int, step: ExecutionStep) -> Tried:
         """`step`: as it was before this try."""
-        if step.attempts - step.attempts_before >= self._attempts:
+        most, is_message = self._retries.attempts, step.action in MESSAGES
+        if step.attempts - step.attempts_before >= most and not is_message:
             # Workers that were stopped at it: one of them may have done it.
-            why = f"{self._attempts} tries have ended without a result. {step.error or ''}".strip()
+            why = f"{most} tries have ended without a result. {step.error or ''}".strip()
             return Tried(await self._last_word(command, index, step, why))
         counted = step.model_copy(update={"attempts": step.attempts + 1})
         try:
@@ -140,9 +153,13 @@ class Steps:
         except Problem as problem:
             if problem.is_final:
                 return Tried(_failed(counted, problem.text))
-            if counted.attempts - step.attempts_before < self._attempts:
+            if problem.is_silence and is_message:
+                # The notifier keeps messages in a store of our own, and sends once by its key: time alone ends this.
+                waiting = SystemBusy(problem.text, self._retries.message_wait_s(command.urgency))
+                return Tried(step.model_copy(update={"error": problem.text}), waiting)
+            if counted.attempts - step.attempts_before < most:
                 return Tried(counted.model_copy(update={"error": problem.text}))
-            why = f"Given up after {self._attempts} tries. {problem.text}"
+            why = f"Given up after {most} tries. {problem.text}"
             return Tried(await self._last_word(command, index, counted, why))
         return Tried(_succeeded(counted, effect))
 
@@ -198,9 +215,10 @@ class Steps:
         except (Rejected, ActionRejected) as error:
             raise Problem(error.detail, is_final=True) from None
         except Unavailable as error:
-            raise Problem(error.detail) from None
+            raise Problem(error.detail, is_silence=True) from None
         except TimeoutError:
-            raise Problem(f"{step.system} did not answer within {self._timeout_s(step):g} seconds.") from None
+            text = f"{step.system} did not answer within {self._timeout_s(step):g} seconds."
+            raise Problem(text, is_silence=True) from None
         except Exception:
             logger.exception("a call of %s failed in an unexpected way", step.system)
             raise Problem(f"{step.system} failed in an unexpected way.") from None

@@ -213,7 +213,9 @@ def emergency_command(
     advice = classification.safety_advice or "Help is on its way."
     alerts = (_alarm(request, escalation.reason if escalation else "Emergency"),) if alert else ()
     told = _tell_resident(request, "help_has_started", advice=advice, title=option.title)
-    actions = (*alerts, *option_jobs(request, option, now, first_place=len(alerts)), told)
+    # In danger no step waits for another, and none is taken back because a later one failed; the desk keeps the order.
+    jobs = [job.model_copy(update={"needs": ()}) for job in option_jobs(request, option, now, first_place=len(alerts))]
+    actions = (*alerts, *jobs, told)
     return _command(record, "emg", Urgency.EMERGENCY, POLICY, actions, option.option_id)
 
 
@@ -245,7 +247,8 @@ def option_jobs(
 ) -> tuple[ActionCall, ...]:
     """What carries an option out that is chosen at this moment: one job, or one for each step of its plan.
 
-    `first_place` is that of the first of them in its command.
+    `first_place` is that of the first of them in its command. A step's job is opened only when those before it are,
+    in whatever systems; the operations desk lets it begin only when they are done.
     """
     if option.action is ActionKind.TRACE_PARCEL:
         return (_call(option.action, _parcel(request)),)
@@ -261,13 +264,17 @@ def option_jobs(
             vendor=option.vendor,
             licence=option.licence,
             not_before=option.entry.not_before(now) if option.entry else None,
+            entry=option.entry,
         )
         return (_call(_job_action(option.action), job),)
     limits = _shares(option.estimated_cost_usd.p90, [step.cost_share for step in option.plan])
     places = {step.step_id: first_place + number for number, step in enumerate(option.plan)}
+    jobs = [
+        _step_job(request, option, step, limit, now, places) for step, limit in zip(option.plan, limits, strict=True)
+    ]
     return tuple(
-        _call(_job_action(step.action), _step_job(request, option, step, limit, now, places))
-        for step, limit in zip(option.plan, limits, strict=True)
+        _call(_job_action(step.action), job).model_copy(update={"needs": job.waits_for})
+        for step, job in zip(option.plan, jobs, strict=True)
     )
 
 
@@ -313,6 +320,7 @@ def _step_job(
         vendor=step.vendor,
         licence=step.licence,
         not_before=step.entry.not_before(now) if step.entry else None,
+        entry=step.entry,
         waits_for=tuple(places[name] for name in step.after),
     )
 

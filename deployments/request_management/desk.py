@@ -22,7 +22,7 @@ from deployments.request_management.schemas import JobCompletion, JobPlan
 LONGEST_CALENDAR = timedelta(days=62)
 MOST_IN_CALENDAR = 500
 AT_HOME = frozenset({"work_order", "visit"})
-IN_THE_OFFICE = frozenset({Crew.OFFICE})
+OUTSIDE_HOMES = frozenset({Crew.OFFICE, Crew.CONCIERGE, Crew.SECURITY})
 
 
 class Desk:
@@ -60,9 +60,10 @@ class Desk:
     async def plan(
         self, principal: Principal, work_order_id: str, plan: JobPlan, expected_version: int | None
     ) -> WorkOrder:
-        """Say who does a job and when; the resident is told of a time at which somebody comes to their home.
+        """Say who does a job and when; the resident is told when somebody comes to their home, or does not after all.
 
-        Raises `NotFound`, `StaleVersion`, `WrongState`, `Invalid`.
+        Where telling fails the plan stands, and the call must be repeated: at the version that the job then has.
+        Raises `NotFound`, `StaleVersion`, `WrongState`, `Invalid`, `ServiceUnavailable`.
         """
         job = await self.job(principal, work_order_id)
         planned = await self._execution.plan_work_order(
@@ -73,7 +74,8 @@ class Desk:
             scheduled_start=plan.scheduled_start,
             scheduled_end=plan.scheduled_end,
         )
-        if planned.scheduled_start is not None and planned.scheduled_start != job.scheduled_start:
+        # Whether it changed just now or in a call that could not tell of it: to repeat a message is to send nothing.
+        if planned.rescheduled:
             await self._tell_resident(planned, principal.sub)
         return planned
 
@@ -89,25 +91,39 @@ class Desk:
         )
 
     async def _tell_resident(self, job: WorkOrder, by: str) -> None:
-        start, end = job.scheduled_start, job.scheduled_end
-        if job.kind not in AT_HOME or job.unit is None or job.crew in IN_THE_OFFICE or start is None or end is None:
+        told = _message(job)
+        if told is None or job.kind not in AT_HOME or job.unit is None or job.crew in OUTSIDE_HOMES:
             return
         record = await self._store.get(job.request_id) if job.request_id is not None else None
         if record is None:
             return
-        # One for each new time: planning again at the same version is the same message.
-        digest = hashlib.sha256(f"{job.work_order_id}:{job.version}:planned".encode()).hexdigest()
-        fields = {"title": job.title, "starts": rfc3339(start), "ends": rfc3339(end)}
-        told = NotifyParameters(
-            recipient_kind="resident", recipient=record.request.resident_id, event="visit_scheduled", fields=fields
+        event, fields = told
+        message = NotifyParameters(
+            recipient_kind="resident", recipient=record.request.resident_id, event=event, fields=fields
         )
         await self._execution.enqueue(
             ExecutionCommand(
-                execution_id=ExecutionId(f"EXE_{digest[:24]}"),
+                execution_id=_message_id(job),
                 request_id=None,
                 urgency=job.urgency,
-                actions=(ActionCall(action=ActionKind.NOTIFY, parameters=told.model_dump(mode="json")),),
+                actions=(ActionCall(action=ActionKind.NOTIFY, parameters=message.model_dump(mode="json")),),
                 correlation_id=current_correlation() or record.correlation_id,
                 requested_by=by,
             )
         )
+
+
+def _message(job: WorkOrder) -> tuple[str, dict[str, str]] | None:
+    """The event that a job's last change of time is, and its fields; None where it had and has no time."""
+    if job.scheduled_start is not None and job.scheduled_end is not None:
+        starts, ends = rfc3339(job.scheduled_start), rfc3339(job.scheduled_end)
+        return "visit_scheduled", {"title": job.title, "starts": starts, "ends": ends}
+    if job.scheduled_before is not None:
+        return "visit_cancelled", {"title": job.title, "starts": rfc3339(job.scheduled_before)}
+    return None
+
+
+def _message_id(job: WorkOrder) -> ExecutionId:
+    """The same for the same change of time; a time that comes back after another one is told of again."""
+    parts = (job.work_order_id, str(job.rescheduled), str(job.scheduled_start), str(job.scheduled_end))
+    return ExecutionId(f"EXE_{hashlib.sha256(':'.join(parts).encode()).hexdigest()[:24]}")

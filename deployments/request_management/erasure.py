@@ -90,6 +90,7 @@ _PLAIN_DETAILS = frozenset(
         "category_before",
         "code",
         "comment_id",
+        "cost_usd",
         "due_at",
         "execution_id",
         "from",

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.execution import ExecutionCommand, ExecutionOutcome
-from core.execution_labels import ExecutionStatus
+from core.execution_labels import MESSAGES, ExecutionStatus, StepStatus
 from core.labels import Status
 from core.record import NextAction, RequestRecord
 from core.request import ExecutionSummary
 from deployments.request_management.change import SYSTEM, Change, Draft
 from deployments.request_management.ending import end_work, note_cost
 
+GIVEN_UP = frozenset({StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.UNDONE})
 BEFORE_WORK = frozenset({Status.APPROVED, Status.ESCALATED, Status.NEEDS_REVIEW, Status.REOPENED})
 """Where the start of the selected option's work puts a request in progress."""
 
@@ -35,6 +36,7 @@ def dispatched(record: RequestRecord, sent: Sequence[ExecutionCommand], now: dat
             "The work was handed over to be carried out.",
             execution_id=command.execution_id,
             actions=", ".join(call.action for call in command.actions),
+            option_id=command.option_id,
         )
     summary = record.request.execution
     starts = summary is not None and summary.execution_id in ids
@@ -57,9 +59,19 @@ def apply_outcome(record: RequestRecord, outcome: ExecutionOutcome, news_id: str
         return _complete_work(draft, outcome, news_id)
     sentence, details = _OUTCOME_SENTENCES[outcome.kind], _outcome_details(outcome)
     draft.tell(f"execution_{outcome.kind}", sentence, internal=False, **details)
-    if outcome.kind == "dead_lettered":
+    if outcome.kind == "dead_lettered" and not _has_succeeded(record, outcome):
         draft.set(needs_attention=True)
     return draft.done()
+
+
+def _has_succeeded(record: RequestRecord, outcome: ExecutionOutcome) -> bool:
+    """Whether what the news is about has succeeded since, as far as the request shows."""
+    summary = record.request.execution
+    return (
+        summary is not None
+        and summary.execution_id == outcome.execution_id
+        and summary.status is ExecutionStatus.SUCCEEDED
+    )
 
 
 _OUTCOME_SENTENCES = {
@@ -79,9 +91,10 @@ _STATUS_AFTER = {
 
 
 def _summary_after(summary: ExecutionSummary, outcome: ExecutionOutcome) -> ExecutionSummary:
-    # News can overtake each other; what has ended is not set back to running.
-    ended = summary.status in (ExecutionStatus.SUCCEEDED, ExecutionStatus.DEAD_LETTERED)
-    if ended and outcome.kind in ("running", "failed"):
+    # News can overtake each other: success is the last word, and only it, or a retry, follows on having been given up.
+    if summary.status is ExecutionStatus.SUCCEEDED:
+        return summary
+    if summary.status is ExecutionStatus.DEAD_LETTERED and outcome.kind in ("running", "failed"):
         return summary
     steps = outcome.steps or summary.steps
     return summary.model_copy(update={"status": _STATUS_AFTER[outcome.kind], "steps": steps})
@@ -108,9 +121,16 @@ def _complete_work(draft: Draft, outcome: ExecutionOutcome, news_id: str) -> Cha
     if draft.status in BEFORE_WORK:
         # The work was done before its dispatch was noted.
         draft.move(Status.IN_PROGRESS, "The work has started.", execution_id=outcome.execution_id)
-    if draft.status is Status.IN_PROGRESS and summary.jobs_done >= summary.jobs:
+    if draft.status is Status.IN_PROGRESS and summary.jobs_done >= summary.jobs and not _lacks_work(summary):
         end_work(draft, notes, actual_hours=summary.actual_hours)
     return draft.done()
+
+
+def _lacks_work(summary: ExecutionSummary) -> bool:
+    """Whether a part of the work was given up; then the rest does not end the request, a person does."""
+    return summary.status is ExecutionStatus.DEAD_LETTERED and any(
+        step.action not in MESSAGES and step.status in GIVEN_UP for step in summary.steps
+    )
 
 
 def _summary_with_job(summary: ExecutionSummary, outcome: ExecutionOutcome) -> ExecutionSummary:
@@ -139,11 +159,17 @@ def acknowledged(record: RequestRecord, notification_id: str, by: str, now: date
 
 
 def retried(record: RequestRecord, execution_id: str, by: str, now: datetime) -> Change | None:
-    """Staff have what was given up tried again; from now on its news is taken anew."""
+    """Staff have what was given up tried again; from now on its news is taken anew, but for that of completed work."""
     summary = record.request.execution
-    ids = {f"{execution_id}:{kind}" for kind in _OUTCOME_SENTENCES}
-    draft = Draft(record.model_copy(update={"news": tuple(each for each in record.news if each not in ids)}), now, by)
-    if summary is not None and summary.execution_id == execution_id:
+    kept = tuple(each for each in record.news if not _is_news_of_progress(each, execution_id))
+    draft = Draft(record.model_copy(update={"news": kept}), now, by)
+    given_up = summary is not None and summary.status is ExecutionStatus.DEAD_LETTERED
+    if summary is not None and given_up and summary.execution_id == execution_id:
         draft.set(execution=summary.model_copy(update={"status": ExecutionStatus.QUEUED}))
     draft.tell("execution_retried", "The work that could not be carried out is tried again.", execution_id=execution_id)
     return draft.done()
+
+
+def _is_news_of_progress(news_id: str, execution_id: str) -> bool:
+    """Whether news of this id tells how far the execution has come; each end of it has an id of its own."""
+    return news_id.startswith(f"{execution_id}:") and not news_id.startswith(f"{execution_id}:work_completed")

@@ -4,7 +4,7 @@ from core.errors import Forbidden, NotFound
 from core.execution_labels import NoticeKind
 from core.identity import Principal
 from core.labels import Role
-from core.notices import NotificationPreferences
+from core.notices import NotificationPreferences, of_person, of_resident
 from core.ports.store import RequestStore
 from deployments.request_management.peers import ExecutionDesk
 from deployments.request_management.residents import covers_resident
@@ -20,24 +20,24 @@ class NotificationSettings:
     async def of_resident(self, principal: Principal, resident_id: str) -> NotificationPreferences:
         """A resident's. Raises `NotFound` for whom they are none of their business."""
         await self._require_covered(principal, resident_id)
-        return await self._execution.preferences(resident_id)
+        return await self._execution.preferences(of_resident(resident_id))
 
     async def choose_for_resident(
         self, principal: Principal, resident_id: str, chosen: NotificationPreferences, expected_version: int | None
     ) -> NotificationPreferences:
         """Store a resident's. Raises `NotFound`, `StaleVersion`."""
         await self._require_covered(principal, resident_id)
-        return await self._choose(resident_id, chosen, expected_version)
+        return await self._choose(of_resident(resident_id), chosen, expected_version)
 
     async def own(self, principal: Principal) -> NotificationPreferences:
         """The caller's. Raises `Forbidden` for a service, which is no person."""
-        return await self._execution.preferences(_person(principal))
+        return await self._execution.preferences(_subject(principal))
 
     async def choose_own(
         self, principal: Principal, chosen: NotificationPreferences, expected_version: int | None
     ) -> NotificationPreferences:
         """Store the caller's. Raises `Forbidden`, `StaleVersion`."""
-        return await self._choose(_person(principal), chosen, expected_version)
+        return await self._choose(_subject(principal), chosen, expected_version)
 
     async def unsubscribe(self, token: str) -> NoticeKind:
         """Switch off the kind of message that the link in one named. Raises `NotFound` for a token that is none."""
@@ -58,7 +58,7 @@ class NotificationSettings:
             raise NotFound("There is no such resident.")
 
 
-def _person(principal: Principal) -> str:
+def _subject(principal: Principal) -> str:
     if principal.role is Role.SERVICE:
         raise Forbidden("A service is told of events by webhooks.")
-    return principal.sub
+    return of_resident(principal.sub) if principal.is_resident else of_person(principal.sub)

@@ -11,7 +11,7 @@ from core.errors import Invalid, NotFound, Unavailable, WrongState
 from core.execution import ActionCall, Execution, ExecutionCommand, Notification
 from core.execution_labels import ActionKind, ExecutionStatus, NoticeKind
 from core.identity import Principal
-from core.labels import Urgency
+from core.labels import ApprovalTier, Urgency
 from core.notices import EVENTS
 from core.ports.execution import DeliveredNotification
 from core.ports.page import Page
@@ -24,7 +24,15 @@ from deployments.request_management.commitments import Commitments, CommitmentsM
 from deployments.request_management.dispatch import CONFLICT_RETRIES, Dispatcher, change_record
 from deployments.request_management.intake import named_home
 from deployments.request_management.lifecycle import ApprovalLimitExceeded
-from deployments.request_management.orders import check_order, committed_usd, judged_urgency, place_order
+from deployments.request_management.orders import (
+    LEAST_TIER,
+    PERSONS_ONLY,
+    check_order,
+    committed_usd,
+    enters_home,
+    judged_urgency,
+    place_order,
+)
 from deployments.request_management.peers import DecisionSimulation, ExecutionDesk
 from deployments.request_management.residents import covers_resident
 from deployments.request_management.schemas import ExecutionOrder, NotificationOrder
@@ -59,7 +67,7 @@ class Operations:
         request count together with it against the caller's limit, from the moment at which they are ordered: the
         money and the command are one write.
         """
-        access.require_role(principal, access.ANALYSTS)
+        access.require_role(principal, access.STAFF if order.action in PERSONS_ONLY else access.ANALYSTS)
         entry: EntryTerms | None = None
         for _ in range(CONFLICT_RETRIES):
             record, request = self._covered(principal, await self._store.get(RequestId(order.request_id)))
@@ -67,8 +75,10 @@ class Operations:
             if execution_id not in record.orders:
                 entry = await self._entry(order, record)
                 checked = check_order(record, order, entry)
-                if checked.cost_usd:
-                    await self._require_authority(principal, request, checked.urgency, committed + checked.cost_usd)
+                least = LEAST_TIER.get(order.action, ApprovalTier.NONE)
+                if checked.cost_usd or least is not ApprovalTier.NONE:
+                    cost_usd = committed + checked.cost_usd
+                    await self._require_authority(principal, request, checked.urgency, cost_usd, least)
             try:
                 return await self._place(principal, order, execution_id, correlation_id, committed, entry)
             except CommitmentsMoved:
@@ -97,8 +107,8 @@ class Operations:
         return _waiting(execution_id, record, now)
 
     async def _entry(self, order: ExecutionOrder, record: RequestRecord) -> EntryTerms | None:
-        """What a visit that is ordered now waits for, as policy says; None for any other action."""
-        if order.action is not ActionKind.SCHEDULE_VISIT:
+        """What a visit to a home that is ordered now waits for, as policy says; None for what enters none."""
+        if not enters_home(order, record.request):
             return None
         request, wishes = record.request, record.request.preferences
         consent = wishes.allow_entry_when_absent if wishes is not None else None
@@ -209,13 +219,18 @@ class Operations:
         return record, record.request
 
     async def _require_authority(
-        self, principal: Principal, request: Request, urgency: Urgency, cost_usd: float
+        self, principal: Principal, request: Request, urgency: Urgency, cost_usd: float, least: ApprovalTier
     ) -> None:
-        required = await self._commitments.required_tier(request, urgency, cost_usd, self._clock())
+        of_cost = await self._commitments.required_tier(request, urgency, cost_usd, self._clock())
+        required = max(of_cost, least, key=_rank)
         of_role = await self._decision.authority(principal.role, request.building_id)
         limit = access.authority(principal, of_role)
         if required.rank > limit.rank:
             raise ApprovalLimitExceeded(f"This cost needs the {required}; your limit is the {limit} tier.")
+
+
+def _rank(tier: ApprovalTier) -> int:
+    return tier.rank
 
 
 def new_execution_id(now: datetime) -> str:

@@ -1,6 +1,7 @@
 """What staff and services order for a request, beside its selected option or in its place; pure functions."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,10 +18,11 @@ from core.contract import rfc3339
 from core.entry import EntryTerms
 from core.errors import Invalid, UnknownOption, WrongState
 from core.execution import ActionCall, ExecutionCommand
-from core.execution_labels import MESSAGES, ActionKind, ExecutionStatus
+from core.execution_labels import MESSAGES, ActionKind, ExecutionStatus, NoticeKind, StepStatus
 from core.labels import ApprovalTier, Crew, Role, Urgency
+from core.notices import EVENTS
 from core.record import RequestRecord
-from core.request import ExecutionId, ExecutionSummary, Request, ResolutionOption
+from core.request import ExecutionId, ExecutionStep, ExecutionSummary, Request, ResolutionOption
 from core.status import ENDED
 from core.visits import first_window, require_allowed
 from deployments.request_management.change import Change, Draft
@@ -40,6 +42,34 @@ class CheckedOrder:
     """What it may spend beside all that was agreed to before."""
 
 
+LEAST_TIER: Mapping[ActionKind, ApprovalTier] = {
+    ActionKind.CREDIT_BILL: ApprovalTier.SUPERVISOR,
+    ActionKind.CORRECT_BILL: ApprovalTier.MANAGER,
+}
+"""Who has to stand for it at least, whatever its amount: what a charge was, only its caller says."""
+PERSONS_ONLY = frozenset(
+    {
+        ActionKind.CREDIT_BILL,
+        ActionKind.CORRECT_BILL,
+        ActionKind.REROUTE_PARCEL,
+        ActionKind.ISSUE_ACCESS_CODE,
+    }
+)
+"""What gives money, goods or doors away: no other program orders it."""
+
+
+NOT_IN_HOMES = frozenset({Crew.OFFICE, Crew.CONCIERGE, Crew.SECURITY})
+
+
+def enters_home(order: ExecutionOrder, request: Request) -> bool:
+    """Whether it sends somebody into a home at a time that policy has to allow."""
+    if order.action is ActionKind.SCHEDULE_VISIT:
+        return True
+    if order.action is not ActionKind.DISPATCH_WORK_ORDER or order.option_id is not None or request.unit is None:
+        return False
+    return order.parameters.get("crew", _defaults(order.action, request).get("crew")) not in NOT_IN_HOMES
+
+
 def order_execution_id(request_id: str) -> str:
     """An id for an order's command, from which its request can be told."""
     return f"EXE_{request_id.removeprefix('REQ_')[:80]}_ord{secrets.token_hex(4)}"
@@ -53,7 +83,7 @@ def check_order(record: RequestRecord, order: ExecutionOrder, entry: EntryTerms 
     request = record.request
     option = _agreed_option(request, order) if order.option_id is not None else None
     parameters = parse_parameters(order.action, _completed(order, request, option))
-    if isinstance(parameters, VisitParameters):
+    if isinstance(parameters, JobParameters):
         # Neither notice nor quiet hours are whoever orders it to say.
         parameters = parameters.model_copy(update={"entry": entry})
     if order.action not in MESSAGES and request.status in ENDED:
@@ -116,7 +146,12 @@ def place_order(
                 execution_id=command.execution_id, status=ExecutionStatus.QUEUED, jobs=job_count(command)
             )
         )
-    draft.tell("action_ordered", f"An action was ordered: {order.action}.", execution_id=execution_id)
+    draft.tell(
+        "action_ordered",
+        f"An action was ordered: {order.action}.",
+        execution_id=execution_id,
+        cost_usd=checked.cost_usd,
+    )
     draft.send((command,))
     return draft.done()
 
@@ -129,7 +164,11 @@ def _actions(order: ExecutionOrder, request: Request, checked: CheckedOrder, now
     if isinstance(parameters, VisitParameters):
         return _visit(request, parameters, checked.urgency, now)
     if option is not None and option.entry is not None and isinstance(parameters, JobParameters):
-        parameters = parameters.model_copy(update={"not_before": option.entry.not_before(now)})
+        parameters = parameters.model_copy(update={"not_before": option.entry.not_before(now), "entry": option.entry})
+    elif isinstance(parameters, JobParameters) and parameters.entry is not None:
+        allowed = parameters.entry.not_before(now)
+        moments = [moment for moment in (parameters.not_before, allowed) if moment is not None]
+        parameters = parameters.model_copy(update={"not_before": max(moments, default=None)})
     return (ActionCall(action=order.action, parameters=parameters.model_dump(mode="json")),)
 
 
@@ -193,19 +232,21 @@ def _agreed_option(request: Request, order: ExecutionOrder) -> ResolutionOption:
         raise WrongState("This option is not selected, or its cost is not agreed to yet.")
     if execution is not None and execution.status is not ExecutionStatus.DEAD_LETTERED:
         raise WrongState(f"This option is carried out already, by {execution.execution_id}.")
+    if execution is not None and any(_stands(step) for step in execution.steps):
+        raise WrongState(f"A part of it is done: POST /executions/{execution.execution_id}/retry tries the rest again.")
     if order.action is not option.action:
         raise Invalid(f"The option's action is {option.action}.")
     return option
 
 
+def _stands(step: ExecutionStep) -> bool:
+    return step.action not in MESSAGES and step.status in (StepStatus.SUCCEEDED, StepStatus.NOT_UNDONE)
+
+
 def _completed(order: ExecutionOrder, request: Request, option: ResolutionOption | None) -> dict[str, Any]:
     """The parameters with what the request knows; whose home and whose inbox it is are the request's alone."""
-    if order.action is ActionKind.ALERT_ON_CALL:
-        return {"role": Role.STAFF, **order.parameters, "building_id": request.building_id}
-    if order.action is ActionKind.NOTIFY:
-        kind = order.parameters.get("recipient_kind", "resident")
-        recipient = {"recipient": request.resident_id} if kind == "resident" else {}
-        return {**order.parameters, "recipient_kind": kind, **recipient}
+    if order.action in MESSAGES:
+        return _message(order, request)
     home: dict[str, Any] = {"building_id": request.building_id, "unit": request.unit}
     fields = PARAMETERS[order.action].model_fields
     if "resident_id" in fields:
@@ -223,6 +264,19 @@ def _completed(order: ExecutionOrder, request: Request, option: ResolutionOption
         **agreed,
         "cost_limit_usd": option.estimated_cost_usd.p90,
     }
+
+
+def _message(order: ExecutionOrder, request: Request) -> dict[str, Any]:
+    """Words of somebody's own, or those of a template that may be sent by hand: nobody speaks for the system."""
+    event = order.parameters.get("event")
+    if event is not None and not (isinstance(event, str) and event in EVENTS and EVENTS[event].by_hand):
+        raise Invalid("This template is not sent by hand; write the words yourself.")
+    if order.action is ActionKind.ALERT_ON_CALL:
+        return {"role": Role.STAFF, **order.parameters, "building_id": request.building_id}
+    to_resident = order.parameters.get("recipient_kind", "resident") == "resident"
+    whose = {"recipient": request.resident_id, "recipient_kind": "resident"} if to_resident else {}
+    kind = NoticeKind.REQUEST if to_resident else NoticeKind.WORK
+    return {**order.parameters, **whose, "kind": kind}
 
 
 def _defaults(action: ActionKind, request: Request) -> dict[str, Any]:

@@ -179,6 +179,42 @@ def _with_launch() -> PdfWriter:
     return writer
 
 
+@pytest.mark.parametrize("action", ["Launch", "SubmitForm", "GoToR", "GoToE", "ImportData"])
+def test_an_action_whose_kind_stands_elsewhere_is_refused(action: str) -> None:
+    with pytest.raises(FileRefused, match="scripts or other files"):
+        inspector.inspect(_written([f"/{action}"]), "application/pdf")
+    with pytest.raises(FileRefused):
+        inspector.inspect(_written(["7 0 R", "8 0 R", f"/{action}"]), "application/pdf")
+
+
+def test_a_kind_that_stands_elsewhere_and_reaches_nowhere_is_kept() -> None:
+    assert inspector.inspect(_written(["/URI"]), "application/pdf").content_type == "application/pdf"
+
+
+def test_a_kind_that_refers_to_itself_is_refused() -> None:
+    with pytest.raises(FileRefused):
+        inspector.inspect(_written(["6 0 R"]), "application/pdf")
+
+
+def _written(kinds: list[str]) -> bytes:
+    """A document with a link whose action has its kind as a reference to the sixth object; that and more are given."""
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 100 100] /Annots [4 0 R] >>",
+        "<< /Type /Annot /Subtype /Link /Rect [0 0 100 100] /A 5 0 R >>",
+        "<< /S 6 0 R /F (cmd.exe) /URI (https://example.com) >>",
+        *kinds,
+    ]
+    written, places = b"%PDF-1.7\n", list[int]()
+    for number, content in enumerate(objects, 1):
+        places.append(len(written))
+        written += f"{number} 0 obj\n{content}\nendobj\n".encode()
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    end = f"xref\n0 {len(places) + 1}\n0000000000 65535 f \n{table}trailer\n<< /Size {len(places) + 1} /Root 1 0 R >>\n"
+    return written + f"{end}startxref\n{len(written)}\n%%EOF\n".encode()
+
+
 @pytest.mark.parametrize("make", [_with_script, _with_file, _with_launch])
 def test_a_document_that_acts_is_refused(make: object) -> None:
     with pytest.raises(FileRefused, match="scripts or other files"):

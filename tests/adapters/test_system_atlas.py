@@ -18,7 +18,7 @@ from core.ports.execution import ActionContext
 from core.systems import AtlasSystem, CallPolicy
 from tests.outside.atlas_server import EMAIL, PASSWORD, AtlasServer
 from tests.outside.faults import Fault
-from tests.outside.faulty_server import Reply
+from tests.outside.faulty_server import Call, Reply
 
 TIMEOUT_S = 1.5
 CALL = ActionCall(
@@ -225,6 +225,45 @@ async def test_completions_come_a_few_at_a_time_the_earliest_first(server: Atlas
         told += [completion.external_id for completion in found]
         known |= set(told)
     assert told == ids[::-1]
+
+
+class EndlessServer(AtlasServer):
+    """It gives the same page again and never names a last one."""
+
+    def reply(self, call: Call) -> Reply:
+        answer = super().reply(call)
+        return Reply(answer.status, answer.content | {"last": False}) if call.path == "/work-orders/search" else answer
+
+    def _search(self, criteria: dict[str, Any]) -> Reply:
+        return super()._search(criteria | {"pageNum": 0})
+
+
+async def test_a_server_that_never_names_a_last_page_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.system_atlas.MOST_PAGES", 5)
+    since = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    with EndlessServer() as server:
+        atlas = connect(server)
+        made = await atlas.perform(CALL, context())
+        server.complete(int(made.external_id), at=since)
+        assert [each.external_id for each in await atlas.completions(since=since)] == [made.external_id]
+        found = await atlas.find(CALL, context())
+        assert found is not None
+        assert found.external_id == made.external_id
+        other = ActionCall(action=CALL.action, parameters=CALL.parameters)
+        server.orders[int(made.external_id)]["description"] += " and [AAM:EXEC-1:1]"
+        with pytest.raises(SystemUnavailable, match="last page"):
+            await atlas.find(other, context("exec-1:1"))
+        assert sum(call.path == "/work-orders/search" for call in server.calls) == 5 + 1 + 5
+
+
+async def test_an_end_is_told_even_where_its_cost_must_not_be_seen(server: AtlasServer, atlas: AtlasCmms) -> None:
+    since = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    made = await atlas.perform(CALL, context())
+    server.complete(int(made.external_id), at=since)
+    server.labors[int(made.external_id)] = [{"duration": 3600, "hourlyRate": 40}]
+    server.hidden = frozenset({"additional-costs"})
+    (completion,) = await atlas.completions(since=since)
+    assert (completion.actual_cost_usd, completion.actual_hours) == (40.0, 1.0)
 
 
 async def test_one_token_serves_many_calls(server: AtlasServer, atlas: AtlasCmms) -> None:

@@ -9,9 +9,11 @@ import yaml
 from adapters import build
 from adapters.call_guard import GuardedSystem
 from adapters.system_assembly import (
+    GuardedSource,
     assemble_callbacks,
     assemble_channels,
     assemble_routes,
+    assemble_sources,
     assemble_systems,
     read_world,
 )
@@ -75,6 +77,10 @@ async def test_the_example_is_assembled_behind_guards() -> None:
     assert set(routes) == set(ActionKind) - MESSAGES
     assert set(routes.values()) <= set(systems)
     assert set(assemble_callbacks(world)) == {"atlas", "lockers"}
+    # Its callbacks tell no cost and may be lost.
+    (source,) = assemble_sources(world).items()
+    assert source[0] == "atlas"
+    assert isinstance(source[1], GuardedSource)
     channels = assemble_channels(world)
     assert set(channels) == {ChannelName.EMAIL, ChannelName.SMS, ChannelName.CHAT}
     for each in (*channels.values(), *(system for name, system in systems.items() if name != DESK)):

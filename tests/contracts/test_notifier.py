@@ -13,7 +13,7 @@ from core.errors import Invalid, InvalidCursor, NotFound, StoreUnavailable
 from core.execution import Notification
 from core.execution_labels import ChannelName, NoticeKind
 from core.labels import Role, Urgency
-from core.notices import NotificationPreferences
+from core.notices import NotificationPreferences, of_person, of_resident
 from core.ports.documents import DocumentStore
 from core.ports.execution import Notifier
 from core.request import RequestId, ResidentId
@@ -169,7 +169,7 @@ async def test_the_third_person_is_told_when_two_do_not_answer(
 ) -> None:
     notifier = open_notifier()
     for number, person in enumerate(("ann", "bob", "cyd")):
-        await notifier.choose_preferences(person, NotificationPreferences(phone=f"+1212555010{number}"))
+        await notifier.choose_preferences(of_person(person), NotificationPreferences(phone=f"+1212555010{number}"))
     sent_id = await notifier.send(ALERT, idempotency_key="k", now=clock())
     for _ in range(3):
         await settle(open_notifier())
@@ -186,7 +186,7 @@ async def test_the_third_person_is_told_when_two_do_not_answer(
 async def test_what_is_due_is_done_by_one_of_many(open_notifier: Open, sms: Postbox) -> None:
     notifier = open_notifier()
     chosen = NotificationPreferences(phone="+12125550100", channels={NoticeKind.REQUEST: (ChannelName.SMS,)})
-    await notifier.choose_preferences("RES_1", chosen)
+    await notifier.choose_preferences(of_resident("RES_1"), chosen)
     for number in range(10):
         await notifier.send(message(), idempotency_key=str(number), now=NOW)
     sweepers = [NoticeSweeper(open_notifier()) for _ in range(3)]
@@ -203,7 +203,7 @@ async def test_erased_messages_lose_words_wishes_and_what_waits(
         channels={NoticeKind.REQUEST: (ChannelName.SMS,)},
         digest=frozenset({NoticeKind.REQUEST}),
     )
-    await notifier.choose_preferences(RESIDENT, wishes)
+    await notifier.choose_preferences(of_resident(RESIDENT), wishes)
     title = {"title": "zebrafinch"}
     worded = message(RESIDENT).model_copy(update={"event": "work_started", "fields": title})
     sent = [
@@ -220,7 +220,7 @@ async def test_erased_messages_lose_words_wishes_and_what_waits(
         (own[0], ERASED), (own[2], ERASED),
     }  # fmt: skip
     assert (await notifier.sent(recipient=RESIDENT, limit=10, cursor=None)).items == ()
-    assert (await notifier.preferences(RESIDENT)).version == 0
+    assert (await notifier.preferences(of_resident(RESIDENT))).version == 0
     told = len(sms.taken)
     for _ in range(3):
         clock.advance(86_400)
@@ -239,7 +239,7 @@ async def test_a_digest_that_was_sent_loses_its_words_too(
     notifier: Notices, clock: ManualClock, sms: Postbox, tmp_path: Path
 ) -> None:
     wishes = {"phone": "+12125550100", "channels": {"request": ["sms"]}, "digest": ["request"]}
-    await notifier.choose_preferences(RESIDENT, NotificationPreferences.model_validate(wishes))
+    await notifier.choose_preferences(of_resident(RESIDENT), NotificationPreferences.model_validate(wishes))
     sent_id = await notifier.send(message(RESIDENT, "zebrafinch"), idempotency_key="k", now=NOW)
     clock.advance(86_400)
     await settle(notifier)

@@ -266,6 +266,7 @@ async def test_a_desk_of_an_earlier_release_is_taken_over(tmp_path: Path, versio
     assert (left.version, left.is_ready, left.scheduled_start) == (1, True, None)
     assert (await plan(desk, left, start=NOW)).version == 2
     assert [one.work_order_id for one in await span(desk)] == ["WO-2"]
+    assert await desk.unannounced(10) == ()
     assert await desk.find(job(), context("EXE_1:1")) == Effect("WO-2")
     after = await opened_job(desk, job(waits_for=[0, 1]), context("EXE_1:2"))
     assert (after.waits_for, after.is_ready) == (("WO-1", "WO-2"), False)
@@ -588,6 +589,76 @@ async def test_a_time_that_is_not_allowed_can_not_be_planned(desk: OperationsDes
     assigned = await plan(desk, home, assigned_to="tech-2", start=home.scheduled_start, now=MONDAY - HOUR)
     assert (assigned.assigned_to, assigned.scheduled_start) == ("tech-2", home.scheduled_start)
     assert (await plan(desk, assigned, start=MONDAY + 24 * HOUR)).scheduled_start == MONDAY + 24 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("start", "hours", "clause"),
+    [
+        (MONDAY + 15 * HOUR, 1, "Quiet hours"),
+        (MONDAY + 9.5 * HOUR, 1, "Quiet hours"),
+        (MONDAY - 6 * HOUR, 1, "before"),
+        (NOW - 5 * HOUR, 1, "before"),
+    ],
+)
+async def test_a_work_order_in_a_home_keeps_quiet_hours(
+    desk: OperationsDesk, start: datetime, hours: float, clause: str
+) -> None:
+    home = job(unit="101", entry=TERMS, not_before=MONDAY.isoformat())
+    order = await opened_job(desk, home, context("EXE_1:0"))
+    assert order.details == {"entry": TERMS}
+    with pytest.raises(Invalid, match=clause):
+        await plan(desk, order, start=start, hours=hours)
+    assert await desk.work_order(order.work_order_id) == order
+    # Notice was told with the order: once it has run, it does not run anew.
+    soon = MONDAY + 2 * HOUR
+    assert (await plan(desk, order, start=soon, now=MONDAY + HOUR)).scheduled_start == soon
+
+
+async def test_an_emergency_work_order_waits_for_nothing(desk: OperationsDesk) -> None:
+    whose = replace(context("EXE_1:0"), urgency=Urgency.EMERGENCY)
+    order = await opened_job(desk, job(unit="101", entry=TERMS), whose)
+    assert (await plan(desk, order, start=MONDAY + 15 * HOUR)).scheduled_start == MONDAY + 15 * HOUR
+
+
+async def test_only_a_change_of_the_time_counts_as_one(desk: OperationsDesk) -> None:
+    order = await opened_job(desk, job(), context("EXE_1:0"))
+    told = [(order.rescheduled, order.scheduled_before)]
+    for start, hours in ((None, 1), (MONDAY, 1), (MONDAY, 1), (MONDAY, 2), (MONDAY + HOUR, 1), (None, 1), (None, 1)):
+        order = await plan(desk, order, start=start, hours=hours)
+        told.append((order.rescheduled, order.scheduled_before))
+    assert told == [
+        (0, None), (0, None), (1, None), (1, None), (2, MONDAY), (3, MONDAY), (4, MONDAY + HOUR), (4, MONDAY + HOUR),
+    ]  # fmt: skip
+
+
+async def test_what_is_done_is_to_be_announced_until_it_was(open_desk: Open) -> None:
+    desk = open_desk()
+    ids = [await opened(desk, job(), context(f"EXE_{n}:0")) for n in range(3)]
+    of_nobody = await opened(desk, job(), context("EXE_8:0", request_id=None))
+    cancelled = await opened(desk, job(), context("EXE_9:0"))
+    assert await desk.undo(job(), context("EXE_9:0"), cancelled)
+    assert await desk.unannounced(10) == ()
+    for each in (ids[1], of_nobody, ids[0]):
+        await close_job(desk, each)
+    again = open_desk()
+    assert [order.work_order_id for order in await again.unannounced(10)] == [ids[0], ids[1]]
+    assert [order.work_order_id for order in await again.unannounced(1)] == [ids[0]]
+    for each in (ids[0], ids[0], "WO-99", "nonsense"):
+        await again.announced(each)
+    (left,) = await desk.unannounced(10)
+    assert left == await desk.work_order(ids[1])
+    # Closing it again, as a caller does who had no answer, does not make it forgotten.
+    await close_job(desk, ids[1])
+    await close_job(desk, ids[0])
+    assert await desk.unannounced(10) == (left,)
+
+
+async def test_nobody_is_told_of_an_erased_job(desk: OperationsDesk) -> None:
+    scope = ErasureScope("RES_1", ResidentId("RES_ERASED_0123456789abcdef"), frozenset({"REQ_1"}))
+    await close_job(desk, await opened(desk, job(), context("EXE_1:0")))
+    await opened(desk, job(), context("EXE_2:0"))
+    await desk.erase(scope, now=NOW)
+    assert await desk.unannounced(10) == ()
 
 
 async def test_a_booking_keeps_its_time(desk: OperationsDesk) -> None:

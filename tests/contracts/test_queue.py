@@ -262,6 +262,15 @@ async def test_depth(queue: Queue, make_message: MakeMessage) -> None:
     assert (await depth(queue)).in_flight == 0
 
 
+async def test_what_is_put_off_has_no_age_until_it_is_due(queue: Queue, make_message: MakeMessage) -> None:
+    await queue.send([make_message("M")])
+    assert 39 < (await queue.depth(now=datetime.now(UTC) + timedelta(seconds=40))).oldest_age_s < 45
+    (delivery,) = await take(queue)
+    await queue.retry_later(delivery, delay_s=600)
+    found = await queue.depth(now=datetime.now(UTC) + timedelta(seconds=40))
+    assert (found.in_flight, found.oldest_age_s) == (1, 0.0)
+
+
 async def test_a_waiting_receiver_gets_what_is_sent(queue: Queue, make_message: MakeMessage) -> None:
     waiting = asyncio.ensure_future(take(queue, wait_s=30))
     await asyncio.sleep(0.1)

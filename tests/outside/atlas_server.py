@@ -33,6 +33,8 @@ class AtlasServer(FaultyServer):
         self.refusal_of_tokens = Reply(403)
         """What an expired or unknown token is answered with."""
         self.may_create = self.may_delete = True
+        self.hidden: frozenset[str] = frozenset()
+        """Kinds of entries that the account must not see."""
         self.zone = timedelta(0)
         """The server's own offset from UTC; times in searches are read as its own."""
         self.spared: frozenset[str] = frozenset({"/auth/signin"})
@@ -60,6 +62,8 @@ class AtlasServer(FaultyServer):
                 return self._search(call.json())
             case "GET", [("labors" | "additional-costs" | "part-quantities") as kind, "work-order", number]:
                 of_kind = {"labors": self.labors, "additional-costs": self.costs, "part-quantities": self.parts}[kind]
+                if kind in self.hidden:
+                    return _failure(403, "Access denied")
                 known = int(number) in self.orders
                 return Reply(200, of_kind.get(int(number), [])) if known else _failure(404, "Not found")
             case (("GET" | "DELETE" | "PATCH"), ["work-orders", number, *rest]):

@@ -1,62 +1,81 @@
-"""Takes over what an earlier release kept in an inbox of its own."""
+"""Takes over what an earlier release kept in an inbox of its own, and leaves nothing of it there."""
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from typing import Protocol
 
-from core.errors import Unavailable, VersionConflict
-from core.ports.documents import Document, DocumentStore
-from core.ports.execution import DeliveredNotification, Notifier
+from core.errors import Unavailable
+from core.ports.documents import DocumentStore
+from core.ports.execution import DeliveredNotification
+from core.ports.page import Page
 from deployments.execution.notices.record import Notice
 from deployments.execution.notices.records import ALL, NoticeRecords, about, inbox_of
 
 log = logging.getLogger(__name__)
 
-KIND = "notice-adoption"
 PAGE = 200
 
 
-class InboxAdoption:
-    """Adopts the old inbox beside all other work, again after a while where the store is down."""
+class OldInbox(Protocol):
+    """An inbox whose messages are taken over. Methods may raise `Unavailable`."""
 
-    def __init__(self, old: Notifier, documents: DocumentStore, *, pause_s: float = 10.0) -> None:
+    async def sent(self, *, recipient: str | None, limit: int, cursor: str | None) -> Page[DeliveredNotification]:
+        """What it still holds, newest first."""
+        ...
+
+    async def take_out(self, notification_ids: Sequence[str]) -> None:
+        """Empty these messages."""
+        ...
+
+    async def purge(self) -> None:
+        """Make an end of all that was taken out, for good; again changes nothing."""
+        ...
+
+
+class InboxAdoption:
+    """Adopts the old inbox beside all other work, again after a while where a store is down."""
+
+    def __init__(self, old: OldInbox, documents: DocumentStore, *, pause_s: float = 10.0) -> None:
         self._old, self._documents, self._pause_s = old, documents, pause_s
+        self._turn = asyncio.Lock()
 
     async def run(self) -> None:
         """Until it is done."""
         while True:
             try:
-                await adopt_inbox(self._old, self._documents)
+                await self.finish()
                 return
             except Unavailable as error:
                 log.warning("the old inbox is adopted later: %s", error.detail)
                 await asyncio.sleep(self._pause_s)
 
+    async def finish(self) -> None:
+        """Adopt all that is left, now. Raises `Unavailable`."""
+        async with self._turn:
+            await adopt_inbox(self._old, self._documents)
 
-async def adopt_inbox(old: Notifier, documents: DocumentStore) -> int:
-    """Store every message of the old inbox under its own id, once for all; how many there were.
 
-    A kill in between repeats it, which changes nothing. Nothing of it is pushed: it stood in the inbox all along.
+async def adopt_inbox(old: OldInbox, documents: DocumentStore) -> int:
+    """Store every message of the old inbox under its own id and empty that; how many there were.
+
+    A kill in between repeats the rest. Nothing of it is pushed: it stood in the inbox all along.
     """
-    if await documents.get(KIND, "inbox") is not None:
-        return 0
-    records, count, cursor = NoticeRecords(documents), 0, None
-    while True:
-        page = await old.sent(recipient=None, limit=PAGE, cursor=cursor)
-        for each in page.items:
+    records, count = NoticeRecords(documents), 0
+    while items := (await old.sent(recipient=None, limit=PAGE, cursor=None)).items:
+        for each in items:
             await _adopt(records, each)
-        count += len(page.items)
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    try:
-        await documents.put(Document(KIND, "inbox", "", "", 1, {"messages": count}))
-    except VersionConflict:
-        return count
+        await old.take_out([each.notification_id for each in items])
+        count += len(items)
+    await old.purge()
     return count
 
 
 async def _adopt(records: NoticeRecords, delivered: DeliveredNotification) -> None:
     notification = delivered.notification
+    if await records.find(delivered.notification_id) is not None:
+        # Adopted before, and perhaps erased since: then no list must name the recipient again.
+        return
     notice = Notice(
         notice_id=delivered.notification_id,
         notification=notification,

@@ -33,18 +33,18 @@ class DigestItems:
     def __init__(self, documents: DocumentStore) -> None:
         self._documents = documents
 
-    def name_of(self, push: Push) -> str:
-        """The list of the push's recipient."""
-        return short_name(push.recipient)
+    def name_of(self, subject: str) -> str:
+        """The list of a resident or a role."""
+        return short_name(subject)
 
-    async def add(self, notice_id: str, push: Push, now: datetime) -> None:
+    async def add(self, notice_id: str, push: Push, subject: str, now: datetime) -> None:
         """Have it gathered; nothing where it is."""
-        name = self.name_of(push)
+        name = self.name_of(subject)
         key = f"{name}/{time_order(push.due_at)}/{notice_id}/{push.push_id}"
         body = {
             "notice_id": notice_id,
             "push_id": push.push_id,
-            "subject": push.recipient,
+            "subject": subject,
             "due": push.due_at.isoformat(),
             "created_at": now.isoformat(),
         }
@@ -64,7 +64,7 @@ class DigestItems:
 
     async def forget(self, subject: str) -> None:
         """Remove all that waits for a person, with the pointers that name them."""
-        name = short_name(subject)
+        name = self.name_of(subject)
         while True:
             page = await self._documents.list(KIND, name, limit=PAGE, newest_first=False)
             for item in map(_item, page.items):

@@ -94,7 +94,7 @@ async def _gathered(notices: Notices, item: DigestItem, now: datetime) -> Gather
     if notice is None or push is None or push.status != "waiting":
         await notices.digest_items.remove(item)
         return None
-    wishes = await notices.people.of(item.subject)
+    wishes = await notices.wishes_of(item.subject)
     if notice.notification.kind in wishes.opted_out:
         silenced = {"status": "suppressed", "reason": OPTED_OUT, "at": now}
         await notices.records.change(item.notice_id, lambda found: _settled(found, item.push_id, silenced))
@@ -123,14 +123,14 @@ async def _compose(
 async def _digest(
     notices: Notices, digest_id: str, channel: ChannelName, waiting: Sequence[Gathered], now: datetime
 ) -> Notice:
-    subject = waiting[0].item.subject
-    wishes = await notices.people.of(subject)
+    sent, push = waiting[0].notice.notification, waiting[0].push
+    wishes = await notices.wishes_of(waiting[0].item.subject)
     fields = {"count": str(len(waiting)), "messages": _listed(waiting)}
     words = words_of_event(notices.templates, EVENT, fields, wishes.language, zone_of(wishes, notices.zone))
     kinds = {each.notice.notification.kind for each in waiting}
     notification = Notification(
-        recipient_kind="resident",
-        recipient=subject,
+        recipient_kind=sent.recipient_kind,
+        recipient=push.recipient,
         subject=words[0],
         body=words[1],
         kind=EVENTS[EVENT].kind,
@@ -140,9 +140,9 @@ async def _digest(
         notice_id=digest_id,
         notification=notification,
         at=now,
-        pushes=(replacement(waiting[0].push, channel, now),),
+        pushes=(replacement(push, channel, now),),
         members=tuple(each.name for each in waiting),
-        unsubscribes=kinds.pop() if len(kinds) == 1 else None,
+        unsubscribes=kinds.pop() if len(kinds) == 1 and sent.recipient_kind == "resident" else None,
     )
 
 

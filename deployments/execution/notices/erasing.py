@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from core.erasure import ERASED, ErasureScope
+from core.notices import of_resident
 from deployments.execution.notices.digest_items import DigestItems
 from deployments.execution.notices.ladder import stop_pushes
 from deployments.execution.notices.preferences import PreferenceBook
@@ -17,15 +18,18 @@ async def erase(
 
     Nothing of it is pushed any more, and what the resident chose is forgotten.
     """
-    await people.forget(scope.resident_id)
-    await items.forget(scope.resident_id)
+    resident, pseudonym = of_resident(scope.resident_id), of_resident(scope.pseudonym)
+    await people.forget(resident)
+    await items.forget(resident)
     own = await records.ids(inbox_of(scope.resident_id))
     erased_before = await records.ids(inbox_of(scope.pseudonym))
     of_requests = [found for name in sorted(scope.request_ids) for found in await records.ids(about(name))]
     for notice_id in dict.fromkeys((*own, *erased_before, *of_requests)):
         await _erase_one(records, notice_id, scope, now)
-    for digest_id in await records.ids(digests_of(scope.resident_id)):
-        await _move(records, digest_id, digests_of(scope.resident_id), digests_of(scope.pseudonym), scope, now)
+    for digest_id in await records.ids(digests_of(resident)):
+        await _move(records, digest_id, digests_of(resident), digests_of(pseudonym), scope, now)
+    # Once more: until its message was erased, a link could still store something.
+    await people.forget(resident)
     return tuple(dict.fromkeys((*own, *erased_before, *of_requests)))
 
 

@@ -14,17 +14,25 @@ from core.erasure import ErasureScope
 from core.errors import NotFound, VersionConflict
 from core.execution import Notification
 from core.execution_labels import ChannelName, NoticeKind
-from core.notices import ALWAYS, EVENTS, NotificationPreferences
+from core.notices import ALWAYS, EVENTS, NotificationPreferences, is_role, of_person, of_resident
 from core.ports.documents import DocumentStore
 from core.ports.execution import Channel, DeliveredNotification, MessageTemplates
 from core.ports.page import Page
+from deployments.execution.notices.adoption import InboxAdoption
 from deployments.execution.notices.agenda import Agenda
 from deployments.execution.notices.digest_items import DIGEST, DigestItems
 from deployments.execution.notices.erasing import erase
 from deployments.execution.notices.ladder import WITHOUT_ANYBODY, OnCall, Turn, climb, take, whose_turn
-from deployments.execution.notices.planning import ROLE_PREFERENCES, plan_at_once, plan_pushes, reachable, zone_of
+from deployments.execution.notices.planning import (
+    PUSHED,
+    ROLE_PREFERENCES,
+    plan_at_once,
+    plan_pushes,
+    reachable,
+    zone_of,
+)
 from deployments.execution.notices.preferences import PreferenceBook, make_token, read_token
-from deployments.execution.notices.record import Notice, is_danger, notice_id_of
+from deployments.execution.notices.record import Notice, is_danger, notice_id_of, subject_of
 from deployments.execution.notices.records import ALL, NoticeRecords, about, inbox_of
 from deployments.execution.notices.wording import words_of_event
 
@@ -59,10 +67,11 @@ class Notices:
         public_url: str | None,
         key: bytes,
         clock: Callable[[], datetime] = utc_now,
+        adoption: InboxAdoption | None = None,
     ) -> None:
         """`key` signs the links by which people switch a kind of message off; `public_url` is what they begin with.
 
-        `zone` (IANA) is that of people who named none.
+        `zone` (IANA) is that of people who named none. `adoption` is ended before anything is erased.
         """
         self.records = NoticeRecords(documents)
         self.agenda = Agenda(documents)
@@ -72,13 +81,15 @@ class Notices:
         self.templates = templates
         self.zone = ZoneInfo(zone)
         self.clock = clock
-        pushes = [lane_of(channel, is_urgent=urgent) for channel in channels for urgent in (True, False)]
+        # Of every channel: what waits for one that is configured no more has to go by another.
+        pushes = [lane_of(channel, is_urgent=urgent) for channel in PUSHED for urgent in (True, False)]
         self.bells = {lane: asyncio.Event() for lane in (LADDER, DIGEST, *pushes)}
         """One for each lane of the agenda, rung where something new is due: a sweeper of this process looks at once."""
         self._documents = documents
         self._on_call = on_call
         self._public_url = public_url
         self._key = key
+        self._adoption = adoption
 
     async def send(self, notification: Notification, *, idempotency_key: str, now: datetime) -> str:
         """Take the message, once for each key, and return its id. Raises `Invalid` for an event that has no words."""
@@ -110,31 +121,44 @@ class Notices:
         return found
 
     async def preferences(self, subject: str) -> NotificationPreferences:
-        """How a person wishes to be told; the defaults, at version 0, where they chose nothing."""
+        """How somebody (`core.notices.of_resident` …) wishes to be told; the defaults, at version 0, without a choice.
+
+        Raises `Invalid` for a subject of no such form.
+        """
         return await self.people.of(subject)
 
     async def choose_preferences(self, subject: str, preferences: NotificationPreferences) -> NotificationPreferences:
-        """Store what a person chose; `version` is the one that they read. Raises `StaleVersion`."""
+        """Store what somebody chose; `version` is the one that they read. Raises `StaleVersion`, `Invalid`."""
         return await self.people.choose(subject, preferences)
 
-    def unsubscribe_token(self, subject: str, kind: NoticeKind) -> str:
-        """What a link holds that switches this kind off for this person; `unsubscribe` refuses one for danger."""
-        return make_token(self._key, subject, kind)
-
-    def unsubscribe_url(self, subject: str, kind: NoticeKind | None) -> str | None:
+    def unsubscribe_url(self, notice: Notice) -> str | None:
         """The link; None where the kind can't be switched off, or nobody said where this service is reached."""
+        kind = notice.unsubscribes
         if kind is None or kind in ALWAYS or self._public_url is None:
             return None
-        return f"{self._public_url.rstrip('/')}{UNSUBSCRIBE_PATH}?token={self.unsubscribe_token(subject, kind)}"
+        token = make_token(self._key, of_resident(notice.notification.recipient), kind, notice.notice_id)
+        return f"{self._public_url.rstrip('/')}{UNSUBSCRIBE_PATH}?token={token}"
 
     async def unsubscribe(self, token: str) -> NoticeKind:
-        """Switch off the kind that the link named; again changes nothing. Raises `NotFound` for no valid token."""
-        subject, kind = read_token(self._key, token)
+        """Switch off the kind that the link named; again changes nothing.
+
+        Raises `NotFound` for no valid token, and for one of a message that is not this person's any more: after an
+        erasure, a link in an old mail stores nothing about them again.
+        """
+        subject, kind, notice_id = read_token(self._key, token)
+        found = await self.records.find(notice_id)
+        if found is None or subject_of(found.notification, found.notification.recipient) != subject:
+            raise NotFound("This link is not valid any more.")
         await self.people.opt_out(subject, kind)
         return kind
 
     async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
-        """Take out words and wishes of the resident, for good; the ids of all that was sent to or about them."""
+        """Take out words and wishes of the resident, for good; the ids of all that was sent to or about them.
+
+        What an earlier release's inbox holds is taken over first: it has to be erased, too.
+        """
+        if self._adoption is not None:
+            await self._adoption.finish()
         erased = await erase(self.records, self.people, self.digest_items, scope, self.clock())
         await self._documents.compact()
         return erased
@@ -145,10 +169,10 @@ class Notices:
             await channel.close()
         await self._documents.close()
 
-    async def wishes_of(self, person: str, *, is_role: bool) -> NotificationPreferences:
-        """What holds for a person or a role."""
-        chosen = await self.people.of(person)
-        return ROLE_PREFERENCES if is_role and chosen.version == 0 else chosen
+    async def wishes_of(self, subject: str) -> NotificationPreferences:
+        """What holds for a resident, a person or a role."""
+        chosen = await self.people.of(subject)
+        return ROLE_PREFERENCES if is_role(subject) and chosen.version == 0 else chosen
 
     async def post(self, notice: Notice, lists: Sequence[str], now: datetime) -> None:
         """Store a new message, after the pointers to what is due of it."""
@@ -163,8 +187,9 @@ class Notices:
                 continue
             what = f"{notice.notice_id}/{push.push_id}"
             if push.gathered:
-                await self.agenda.schedule(DIGEST, push.due_at, self.digest_items.name_of(push), now)
-                await self.digest_items.add(notice.notice_id, push, now)
+                subject = notice.subject_of(push)
+                await self.agenda.schedule(DIGEST, push.due_at, self.digest_items.name_of(subject), now)
+                await self.digest_items.add(notice.notice_id, push, subject, now)
             else:
                 await self.agenda.schedule(lane_of(push.channel, is_urgent=notice.is_urgent), push.due_at, what, now)
         if notice.next_step_at is not None:
@@ -199,14 +224,13 @@ class Notices:
             return stepped.next_step_at
 
     async def _composed(self, notice_id: str, notification: Notification, now: datetime) -> Notice:
-        is_role = notification.recipient_kind == "staff_role"
-        wishes = await self.wishes_of(notification.recipient, is_role=is_role)
+        wishes = await self.wishes_of(subject_of(notification, notification.recipient))
         worded = self._worded(notification, wishes)
         notice = Notice(
             notice_id=notice_id,
             notification=worded,
             at=now,
-            unsubscribes=None if is_role or is_danger(worded) else worded.kind,
+            unsubscribes=worded.kind if worded.recipient_kind == "resident" and not is_danger(worded) else None,
         )
         if notice.is_alert:
             return await self._with_next_step(notice, now, now)
@@ -234,7 +258,7 @@ class Notices:
             if not pushes and notice.notification.role is not None and ChannelName.CHAT in self.channels:
                 pushes = plan_at_once(notice.notification.role, (ChannelName.CHAT,), planned)
             return notice.model_copy(update={"next_step_at": now + WITHOUT_ANYBODY, "pushes": pushes})
-        wishes = await self.people.of(rung.person)
+        wishes = await self.people.of(of_person(rung.person))
         channels = reachable(wishes, self.channels.keys(), is_staff=True)
         return climb(notice, rung, plan_at_once(rung.person, channels, planned, notice.steps_taken + 1), now)
 

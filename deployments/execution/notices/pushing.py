@@ -38,14 +38,19 @@ log = logging.getLogger(__name__)
 TRIES = 10
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 86_400.0
+LONGEST_URGENT_PAUSE_S = 30.0
+URGENT_FOR = timedelta(days=1)
+"""So long danger is tried by a channel that fails, however often that is."""
 DELIVERY_LIMIT_S = 45.0
 """For one call of a channel; well within a try's time."""
 LONGEST_REASON = 300
 
 
-def pause_s(attempt: int, draw: float) -> float:
+def pause_s(attempt: int, draw: float, *, is_urgent: bool = False) -> float:
     """The pause after try `attempt` (from 1): three times the one before, and `draw` (0..1) takes off up to a half."""
-    return min(FIRST_PAUSE_S * 3.0 ** (attempt - 1), LONGEST_PAUSE_S) * (1.0 - draw / 2.0)
+    longest = LONGEST_URGENT_PAUSE_S if is_urgent else LONGEST_PAUSE_S
+    # A higher power than the twentieth would be cut all the same, and in the end no number any more.
+    return min(FIRST_PAUSE_S * 3.0 ** min(attempt - 1, 20), longest) * (1.0 - draw / 2.0)
 
 
 class NoticeSweeper:
@@ -60,7 +65,10 @@ class NoticeSweeper:
         tries: int = TRIES,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """`concurrency` bounds what is in hand in each lane; `tries` what a channel is tried before the next one."""
+        """`concurrency` bounds what is in hand in each lane; `tries` what a channel is tried before the next one.
+
+        Danger is tried for `URGENT_FOR` instead.
+        """
         self._notices = notices
         self._poll_s = poll_s
         self._concurrency = concurrency
@@ -177,7 +185,7 @@ class NoticeSweeper:
     async def _push_now(self, entry: Entry, notice: Notice, push: Push) -> None:
         """What was decided when it was sent is looked at again: it may be later, and wishes may have changed."""
         now = self._notices.clock()
-        wishes = await self._notices.wishes_of(push.recipient, is_role=_is_to_role(notice))
+        wishes = await self._notices.wishes_of(notice.subject_of(push))
         if push.due_at > now:
             await self._notices.agenda.postpone(entry, push.due_at, now)
             return
@@ -217,7 +225,7 @@ class NoticeSweeper:
             body=body,
             language=wishes.language,
             message_id=f"{notice.notice_id}-{push.push_id}",
-            unsubscribe_url=self._notices.unsubscribe_url(push.recipient, notice.unsubscribes),
+            unsubscribe_url=self._notices.unsubscribe_url(notice),
             request_id=notice.notification.request_id,
         )
 
@@ -238,7 +246,8 @@ class NoticeSweeper:
     async def _rest(self, entry: Entry, notice: Notice, push: Push, wait_s: float) -> None:
         """Nothing was sent: the try does not count, and the lane waits until it may be worth while."""
         now = self._notices.clock()
-        again_at = now + timedelta(seconds=max(0.1, wait_s))
+        longest_s = LONGEST_URGENT_PAUSE_S if notice.is_urgent else wait_s
+        again_at = now + timedelta(seconds=max(0.1, min(wait_s, longest_s)))
         self._rests_until[entry.lane] = again_at
         await self._notices.records.change(notice.notice_id, lambda found: uncounted(found, push.push_id))
         await self._notices.agenda.postpone(entry, again_at, now)
@@ -249,13 +258,14 @@ class NoticeSweeper:
         detail = error.detail if isinstance(error, AppError) else type(error).__name__
         log.warning("%s was not delivered: %s", entry.what, type(error).__name__)
         log.debug("%s was not delivered: %s", entry.what, detail)
-        attempt = push.attempts + 1
-        if attempt >= self._tries:
+        attempt, now = push.attempts + 1, self._notices.clock()
+        since = push.tried_since or now
+        if now - since >= URGENT_FOR if notice.is_urgent else attempt >= self._tries:
             await self._fail(entry, notice, push, wishes, f"Given up after {attempt} tries: {detail}")
             return
-        now = self._notices.clock()
-        due = self._allowed_at(notice, wishes, now + timedelta(seconds=pause_s(attempt, self._draw())))
-        changes = {"due_at": due, "reason": detail[:LONGEST_REASON], "tried_until": None}
+        rest_s = pause_s(attempt, self._draw(), is_urgent=notice.is_urgent)
+        due = self._allowed_at(notice, wishes, now + timedelta(seconds=rest_s))
+        changes = {"due_at": due, "reason": detail[:LONGEST_REASON], "tried_since": since, "tried_until": None}
         await self._notices.agenda.schedule(entry.lane, due, entry.what, now)
         await self._notices.records.change(notice.notice_id, lambda found: changed(found, push.push_id, changes))
         await self._notices.agenda.done(entry)

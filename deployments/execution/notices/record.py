@@ -8,7 +8,7 @@ from core.contract import Contract, UtcTime
 from core.execution import Notification
 from core.execution_labels import ChannelName, NoticeKind
 from core.labels import Urgency
-from core.notices import ALWAYS
+from core.notices import ALWAYS, of_person, of_resident, of_role
 from core.ports.execution import DeliveredNotification, DeliveryRecord, LadderStep
 
 INBOX = "inbox"
@@ -36,6 +36,8 @@ class Push(Contract):
     reason: str | None = None
     at: UtcTime | None = None
     """When it was settled."""
+    tried_since: UtcTime | None = None
+    """When a try failed first."""
     tried_until: UtcTime | None = None
     """A try is under way; nobody else makes one until then."""
 
@@ -83,6 +85,12 @@ class Notice(Contract):
         """Whether nobody's wishes delay or silence it."""
         return self.is_alert or is_danger(self.notification)
 
+    def subject_of(self, push: Push) -> str:
+        """Whose wishes the push goes by; of an alert, those of persons are told step by step."""
+        if self.is_alert and push.step > 0:
+            return of_person(push.recipient)
+        return subject_of(self.notification, push.recipient)
+
     def push(self, push_id: str) -> Push | None:
         """The push, or None."""
         return next((push for push in self.pushes if push.push_id == push_id), None)
@@ -117,6 +125,11 @@ def _delivery(push: Push) -> DeliveryRecord:
         reason=push.reason,
         at=push.at,
     )
+
+
+def subject_of(notification: Notification, recipient: str) -> str:
+    """Whose wishes hold for a message to this recipient."""
+    return of_resident(recipient) if notification.recipient_kind == "resident" else of_role(recipient)
 
 
 def is_danger(notification: Notification) -> bool:

@@ -27,7 +27,7 @@ def inbox_of(recipient: str) -> str:
 
 
 def digests_of(subject: str) -> str:
-    """The list of a person's digests, which no inbox shows: it shows what they gather."""
+    """The list of somebody's digests, which no inbox shows: it shows what they gather."""
     return f"digests:{short_name(subject)}"
 
 

@@ -12,8 +12,8 @@ from core.execution import ActionCall, ExecutionCommand
 from core.execution_labels import ActionKind, ExecutionStatus
 from core.labels import Urgency
 from core.ports.execution import ActionContext, Effect, SystemState
-from core.ports.queue import QueueMessage
-from deployments.execution.consumer import RetryPolicy
+from core.ports.queue import Delivery, QueueMessage
+from deployments.execution.consumer import RetryPolicy, retry_id, turn_of
 
 Make = Callable[..., ExecutionCommand]
 Calls = dict[str, Callable[..., ActionCall]]
@@ -138,6 +138,66 @@ async def test_another_command_under_a_used_id_goes_aside(world: Any, make_comma
     assert (letter.message.message_id, letter.attempts) == ("other-message", 1)
     assert await world.jobs() == ["Fix the tap"]
     assert await status_of(world) is ExecutionStatus.SUCCEEDED
+    assert await world.inbox_subjects("staff") == ["A message could not be read"]
+
+
+async def test_other_actions_under_its_own_id_end_an_execution_and_a_person_is_told(
+    world: Any, make_command: Make, call: Calls
+) -> None:
+    executor, command = world.executor(), make_command()
+    await world.log.register(command, executor.plan(command), now=world.now)
+    world.faults.coming["EXE_1:abandoned:0"] = ["down"]
+    world.consumer(executor).start()
+    await world.send(make_command(call["job"]("Something else")))
+    await world.settled()
+    assert await status_of(world) is ExecutionStatus.DEAD_LETTERED
+    assert [each.kind for each in await world.news()] == ["dead_lettered"]
+    assert "Execution EXE_1 needs a person" in await world.inbox_subjects("staff")
+    assert await world.jobs() == []
+
+
+async def test_what_always_fails_in_an_unexpected_way_is_ended_and_told(
+    world: Any, make_command: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = 0
+
+    async def fail(*args: Any, **settings: Any) -> Any:
+        nonlocal turns
+        turns += 1
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(world.log, "open", fail)
+    world.faults.coming["EXE_1:abandoned:0"] = ["down", "crash"]
+    await world.send(make_command())
+    for _ in range(30):
+        (delivery,) = await world.commands.receive(max_messages=1, wait_s=1, visibility_s=30)
+        await world.commands.retry_later(delivery, delay_s=0)
+    world.consumer(attempts=1, longest_pause_s=0.01).start()
+    await world.settled()
+    assert turns == 10, "deliveries that were put off don't count"
+    assert await status_of(world) is ExecutionStatus.DEAD_LETTERED
+    (letter,) = await world.commands.dead_letters(10)
+    assert letter.message.message_id == "EXE_1"
+    assert [each.kind for each in await world.news()] == ["dead_lettered"]
+    assert await world.inbox_subjects("staff") == ["Execution EXE_1 needs a person"]
+
+
+async def test_a_dead_letter_waits_until_staff_could_be_told(world: Any, make_command: Make) -> None:
+    world.faults.coming |= {"EXE_1:1": ["reject"], "EXE_1:abandoned:1": ["down"] * 3}
+    world.consumer().start()
+    await world.send(make_command())
+    await world.settled()
+    assert world.faults.calls.count("EXE_1:abandoned:1") == 4
+    assert await world.inbox_subjects("staff") == ["Execution EXE_1 needs a person"]
+    assert len(await world.commands.dead_letters(10)) == 1
+
+
+def test_a_retry_letter_that_is_put_back_begins_anew(make_command: Make) -> None:
+    command, now = make_command(), datetime.now(UTC)
+    data = command.model_dump(mode="json")
+    for message_id, put_back_at in (("EXE_1", now), (retry_id(command, 7), now), ("copy", None)):
+        delivery = Delivery(message(message_id, data), "receipt", 1, redriven_at=now)
+        assert turn_of(delivery, command).put_back_at == put_back_at
 
 
 async def test_duplicated_messages_do_it_once(world: Any, make_command: Make) -> None:

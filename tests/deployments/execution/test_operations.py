@@ -102,6 +102,8 @@ async def test_queueing_can_be_repeated_after_the_queue_was_down(
         patched.setattr(world.commands, "send", refuse)
         with pytest.raises(QueueUnavailable):
             await service.enqueue(make_command())
+    scope = ErasureScope("RES_9", ResidentId("RES_ERASED_9"), frozenset({"REQ_1"}))
+    assert await world.log.unfinished(scope) == (), "what was never sent stands in nobody's way"
     service.start()
     await service.enqueue(make_command())
     assert (await ended(service, "EXE_1")).status is ExecutionStatus.SUCCEEDED
@@ -123,6 +125,8 @@ async def test_an_id_that_was_used_for_other_actions_is_not_queued(
     await service.enqueue(make_command())
     with pytest.raises(Conflict):
         await service.enqueue(make_command(call["job"]()))
+    depth = await service._commands.depth(now=datetime.now(UTC))
+    assert (depth.visible, depth.in_flight) == (1, 0)
 
 
 async def completed_job(service: ExecutionService, work_order_id: str, by: str) -> Any:
@@ -205,6 +209,17 @@ async def test_health_is_degraded_while_commands_wait_too_long(
     await service.enqueue(make_command())
     service._clock = lambda: datetime.now(UTC) + timedelta(seconds=61)
     assert (await service.health()).status == "degraded"
+
+
+async def test_commands_that_are_put_off_are_not_late(
+    world: Any, service: ExecutionService, make_command: Make
+) -> None:
+    await service.enqueue(make_command())
+    (delivery,) = await world.commands.receive(max_messages=1, wait_s=0, visibility_s=30)
+    await world.commands.retry_later(delivery, delay_s=600)
+    service._clock = service._load._clock = lambda: datetime.now(UTC) + timedelta(seconds=61)
+    assert (await service.health()).status == "healthy"
+    assert await service.load() == {"queue_depth": 1.0, "oldest_age_s": 0.0}
 
 
 async def test_health_counts_dead_letters(world: Any, service: ExecutionService, make_command: Make) -> None:
@@ -352,9 +367,9 @@ async def test_the_systems_are_told_by_name(service: ExecutionService) -> None:
 
 
 async def test_preferences_are_kept(service: ExecutionService) -> None:
-    chosen = await service.choose_preferences("RES_1", NotificationPreferences(language="es"))
+    chosen = await service.choose_preferences("resident:RES_1", NotificationPreferences(language="es"))
     assert chosen.language == "es"
-    assert await service.preferences("RES_1") == chosen
+    assert await service.preferences("resident:RES_1") == chosen
 
 
 async def test_nothing_is_erased_while_work_is_logged_as_unfinished(

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from adapters.queue_sqlite import SqliteQueue
 from adapters.store_sqlite import SqliteRequestStore
 from core.business_calendar import BusinessCalendar
+from core.entry import EntryTerms
 from core.envelopes import unwrap_command
 from core.errors import AppError
 from core.execution import ExecutionCommand
@@ -144,6 +145,11 @@ class Peers:
         if self.promising is not None:
             raise self.promising
         return build_terms(created_at, urgency)
+
+    async def entry_terms(
+        self, building_id: str | None, urgency: Urgency, entry_consent: bool | None
+    ) -> EntryTerms | None:
+        return None
 
     async def authority(self, role: Role, building_id: str | None = None) -> ApprovalTier:
         return self.authorities[role]

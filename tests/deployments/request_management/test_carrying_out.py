@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from core.actions import CreditParameters, VisitParameters, parse_parameters
+from core.actions import CreditParameters, JobParameters, NotifyParameters, VisitParameters, parse_parameters
 from core.entry import EntryRules, EntryTerms
-from core.errors import Invalid
-from core.execution import ActionCall, ExecutionCommand
+from core.errors import Forbidden, Invalid
+from core.execution import ActionCall, ExecutionCommand, Notification
 from core.execution_labels import ActionKind, ExecutionStatus, NoticeKind, StepStatus
 from core.identity import Principal
-from core.labels import Crew, Role, Urgency
+from core.labels import ApprovalTier, Crew, Role, Urgency
+from core.notices import of_person, of_resident
 from core.record import RequestRecord
 from core.request import ExecutionId
 from deployments.execution.notices.preferences import make_token
@@ -80,6 +81,7 @@ async def test_a_credit_counts_as_money_and_is_the_requests_residents(stage: Sta
 
 
 async def test_nobody_chooses_another_resident(stage: Stage) -> None:
+    stage.peers.authorities[Role.STAFF] = ApprovalTier.SUPERVISOR
     command = await ordered(
         stage, ActionKind.CREDIT_BILL, amount_usd=40.0, reason="Sorry", resident_id="RES_B_9", building_id="B"
     )
@@ -108,6 +110,57 @@ async def test_a_visit_keeps_the_notice_whatever_its_order_says(stage: Stage) ->
     assert parsed.window_end - parsed.window_start == timedelta(hours=2)
     assert told.needs == (0,)
     assert told.parameters["event"] == "visit_scheduled"
+
+
+async def test_a_correction_needs_a_manager_whatever_it_claims_to_cost(stage: Stage) -> None:
+    free = {"charge_id": "C-9", "charged_usd": 0.0, "correct_usd": 0.0, "reason": "x"}
+    stage.peers.authorities[Role.STAFF] = ApprovalTier.SUPERVISOR
+    with pytest.raises(ApprovalLimitExceeded):
+        await ordered(stage, ActionKind.CORRECT_BILL, **free)
+    stage.peers.authorities[Role.STAFF] = ApprovalTier.MANAGER
+    order = ExecutionOrder(request_id=decided().request.request_id, action=ActionKind.CORRECT_BILL, parameters=free)
+    await stage.operations.execute(STAFF, order, order_execution_id(order.request_id), "corr")
+
+
+@pytest.mark.parametrize("action", [ActionKind.CREDIT_BILL, ActionKind.ISSUE_ACCESS_CODE, ActionKind.REROUTE_PARCEL])
+async def test_no_program_gives_money_or_doors_away(stage: Stage, action: ActionKind) -> None:
+    with pytest.raises(Forbidden):
+        await ordered(stage, action, Principal("robot", Role.SERVICE), amount_usd=1.0, reason="x")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"recipient_kind": "staff_role", "recipient": "RES_B_202", "subject": "s", "body": "b"},
+        {"event": "help_has_started", "fields": {"advice": "Run", "title": "x"}},
+    ],
+)
+def test_nobody_writes_to_others_or_in_the_systems_words(parameters: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        orders.check_order(decided(), an_order(ActionKind.NOTIFY, **parameters))
+
+
+def test_a_message_cannot_be_made_one_of_danger() -> None:
+    order = an_order(ActionKind.NOTIFY, kind="emergency", subject="s", body="b", recipient="RES_B_9")
+    parameters = orders.check_order(decided(), order).parameters
+    assert isinstance(parameters, NotifyParameters)
+    assert (parameters.kind, parameters.recipient) == (NoticeKind.REQUEST, "RES_A_101")
+
+
+async def test_a_job_in_a_home_waits_for_the_notice_whatever_its_order_says(stage: Stage) -> None:
+    record = decided()
+    home = record.request.model_copy(update={"unit": "101"})
+    await stage.add(record.model_copy(update={"request": home}))
+    parameters = {"title": "Fix", "crew": "plumbing", "not_before": None, "entry": None}
+    order = ExecutionOrder(request_id=home.request_id, action=ActionKind.DISPATCH_WORK_ORDER, parameters=parameters)
+    await stage.operations.execute(STAFF, order, order_execution_id(home.request_id), "corr")
+    found = await stage.get(record)
+    (command,) = found.outbox or await stage.commands()
+    parsed = parse_parameters(command.actions[0].action, command.actions[0].parameters)
+    assert isinstance(parsed, JobParameters)
+    assert parsed.entry == ENTRY
+    assert parsed.not_before is not None
+    assert parsed.not_before >= MORNING + timedelta(hours=24)
 
 
 def test_a_visit_within_the_notice_is_refused() -> None:
@@ -160,18 +213,35 @@ async def test_preferences_are_a_persons_own(world: World) -> None:
         assert (await other.get("/residents/RES_A_101/notification-preferences")).status_code == 404
 
 
+async def test_a_resident_of_a_colleagues_name_leads_to_none_of_their_wishes(world: World) -> None:
+    async with world.light.client(Role.STAFF, "RES_A_101") as person:
+        chosen = (await person.get("/me/notification-preferences")).json() | {"email": "ann@example.org"}
+        assert (await person.put("/me/notification-preferences", json=chosen)).status_code == 200
+    async with world.light.client(Role.RESIDENT, "RES_A_101") as resident:
+        for path in ("/me", "/residents/RES_A_101"):
+            assert (await resident.get(f"{path}/notification-preferences")).json()["email"] is None
+        other = chosen | {"email": "eve@example.org"}
+        path = "/residents/RES_A_101/notification-preferences"
+        assert (await resident.put(path, json=other, headers={"If-Match": '"0"'})).status_code == 200
+    assert (await world.execution.preferences(of_person("RES_A_101"))).email == "ann@example.org"
+    assert (await world.execution.preferences(of_resident("RES_A_101"))).email == "eve@example.org"
+
+
 async def test_a_link_asks_before_it_unsubscribes(world: World) -> None:
-    token = make_token(NOTICE_KEY, "RES_A_101", NoticeKind.REMINDER)
+    sent = Notification(recipient_kind="resident", recipient="RES_A_101", subject="Please choose", body="Soon.")
+    sent_id = await world.execution._notifier.send(sent, idempotency_key="k", now=MORNING)
+    subject = of_resident("RES_A_101")
+    token = make_token(NOTICE_KEY, subject, NoticeKind.REMINDER, sent_id)
     async with world.light.client() as anybody:
         page = await anybody.get("/unsubscribe", params={"token": token})
         assert page.status_code == 200
         assert f"?token={token}" in page.text
-        assert (await world.execution.preferences("RES_A_101")).opted_out == frozenset()
+        assert (await world.execution.preferences(subject)).opted_out == frozenset()
         assert (await anybody.get("/unsubscribe", params={"token": '"><script>'})).status_code == 422
         form = {"List-Unsubscribe": "One-Click"}
         done = await anybody.post("/unsubscribe", params={"token": token}, data=form)
         assert (done.status_code, done.json()) == (200, {"kind": "reminder"})
-        assert "reminder" in (await world.execution.preferences("RES_A_101")).opted_out
+        assert "reminder" in (await world.execution.preferences(subject)).opted_out
         assert (await anybody.post("/unsubscribe", params={"token": token + "x"})).status_code == 404
 
 

@@ -10,7 +10,7 @@ from core.actions import JobParameters, ParcelParameters, parse_parameters
 from core.entry import EntryRules, EntryTerms
 from core.errors import IllegalTransition, Rejected, UnknownOption, WrongState
 from core.execution import ExecutionOutcome
-from core.execution_labels import ActionKind, ExecutionStatus
+from core.execution_labels import MESSAGES, ActionKind, ExecutionStatus, StepStatus
 from core.labels import ApprovalTier, Category, Crew, Status, Urgency
 from core.messages import ItemFailure
 from core.record import NextAction, RequestRecord
@@ -24,8 +24,10 @@ from core.request import (
     ResolutionOption,
 )
 from core.status import LEGAL
+from deployments.execution.dependencies import Dependencies
 from deployments.request_management import corrections, decisions, lifecycle, news
 from deployments.request_management.change import Change
+from deployments.request_management.commands import emergency_command, job_count
 from deployments.request_management.lifecycle import ApprovalLimitExceeded
 from tests.builders import build_full_record, build_option, build_record, build_resolved
 
@@ -372,6 +374,30 @@ def test_late_news_does_not_undo_an_end() -> None:
     assert after.request.execution == ended.request.execution
 
 
+def test_success_is_the_last_word_on_an_execution() -> None:
+    record = in_progress()
+    assert record.request.execution is not None
+    given_up = taken(news.apply_outcome(record, outcome(record, "dead_lettered"), "n1", NOW))
+    ended = taken(news.apply_outcome(given_up, outcome(record, "succeeded"), "n2", NOW))
+    ended = ended.model_copy(update={"request": ended.request.model_copy(update={"needs_attention": False})})
+    late = taken(news.apply_outcome(ended, outcome(record, "dead_lettered"), "n3", NOW))
+    assert late.request.execution == ended.request.execution
+    assert not late.request.needs_attention
+    # The note that somebody had it tried again may come after all of its news.
+    noted = taken(news.retried(late, record.request.execution.execution_id, "sam", NOW))
+    assert noted.request.execution == ended.request.execution
+    again = taken(news.retried(given_up, record.request.execution.execution_id, "sam", NOW))
+    assert again.request.execution is not None
+    assert again.request.execution.status is ExecutionStatus.QUEUED
+
+
+def test_a_retry_takes_all_news_anew_but_that_of_completed_work() -> None:
+    kept = ("EXE_1:work_completed:WO-1", "EXE_1:work_completed", "EXE_2:dead_lettered:3", "EXE_11:failed", "NTF_1")
+    gone = ("EXE_1:running", "EXE_1:failed", "EXE_1:dead_lettered", "EXE_1:dead_lettered:6", "EXE_1:dead_lettered:9")
+    record = in_progress().model_copy(update={"news": (*gone, *kept)})
+    assert taken(news.retried(record, "EXE_1", "sam", NOW)).news == kept
+
+
 def test_work_that_cannot_be_carried_out_is_shown_to_a_person() -> None:
     record = in_progress()
     after = taken(news.apply_outcome(record, outcome(record, "dead_lettered"), "n1", NOW))
@@ -536,6 +562,59 @@ def test_only_the_last_job_of_a_plan_ends_its_request_with_what_all_of_them_took
     assert record.request.status is Status.RESOLVED
     assert record.request.resolution is not None
     assert record.request.resolution.actual_cost_usd == 160.0
+
+
+def test_a_steps_job_is_opened_only_when_those_before_it_are() -> None:
+    (command,) = planned().outbox
+    assert [call.needs for call in command.actions] == [(), (0,), (0, 1), (0, 1, 2)]
+    jobs = [JobParameters.model_validate(call.parameters) for call in command.actions[:-1]]
+    assert [job.waits_for for job in jobs] == [(), (0,), (0, 1)]
+    assert Dependencies(command.actions).direct(2) == {0, 1}
+
+
+def test_the_desk_is_told_the_quiet_hours_of_each_job() -> None:
+    (command,) = planned().outbox
+    entry = plan_option().plan[1].entry
+    jobs = [JobParameters.model_validate(call.parameters) for call in command.actions[:-1]]
+    assert [job.entry for job in jobs] == [None, entry, None]
+    option = build_option("it").model_copy(update={"entry": entry})
+    record = at(Status.AWAITING_SELECTION, options=(option,))
+    (command,) = lifecycle.select_option(record, "it", "RES_A_101", NOW).record.outbox
+    assert JobParameters.model_validate(command.actions[0].parameters).entry == entry
+
+
+@pytest.mark.parametrize("alert", [True, False])
+def test_in_danger_no_step_waits_for_another(alert: bool) -> None:
+    record = at(Status.PROCESSING)
+    judged = build_resolved(Status.ESCALATED)
+    command = emergency_command(record, judged.classification, judged.resolved, plan_option(), NOW, alert=alert)
+    jobs = [call for call in command.actions if call.action not in MESSAGES]
+    assert [call.needs for call in jobs] == [(), (), ()]
+    places = [command.actions.index(call) for call in jobs]
+    waits = [JobParameters.model_validate(call.parameters).waits_for for call in jobs]
+    assert waits == [(), (places[0],), (places[0], places[1])]
+    assert job_count(command) == 3
+
+
+@pytest.mark.parametrize("gone", [StepStatus.SKIPPED, StepStatus.FAILED, StepStatus.UNDONE])
+def test_a_plan_of_which_a_step_was_given_up_ends_with_staff(gone: StepStatus) -> None:
+    chosen = planned()
+    record = taken(news.dispatched(chosen, chosen.outbox, NOW))
+    (command,) = chosen.outbox
+    statuses = (StepStatus.SUCCEEDED, StepStatus.SUCCEEDED, gone, StepStatus.SKIPPED)
+    steps = tuple(
+        ExecutionStep(action=call.action, system="operations_desk", status=status)
+        for call, status in zip(command.actions, statuses, strict=True)
+    )
+    dead = outcome(record, "dead_lettered").model_copy(update={"steps": steps})
+    record = taken(news.apply_outcome(record, dead, "n1", NOW))
+    assert record.request.needs_attention
+    done = outcome(record, "work_completed")
+    # One job more than stands: a job was closed and then opened anew by a retry that failed again.
+    for number in (1, 2, 3):
+        record = taken(news.apply_outcome(record, done, f"WO-{number}", NOW))
+        assert record.request.status is Status.IN_PROGRESS
+        assert record.request.needs_attention
 
 
 @pytest.mark.parametrize("action", list(ActionKind))

@@ -13,7 +13,7 @@ from adapters.message_templates import JinjaTemplates
 from core.execution import Notification
 from core.execution_labels import ChannelName, NoticeKind
 from core.labels import Role, Urgency
-from core.notices import NotificationPreferences
+from core.notices import NotificationPreferences, of_person, of_resident
 from core.ports.execution import Envelope, SystemState
 from core.request import RequestId
 from deployments.execution.notices.ladder import Turn
@@ -87,7 +87,8 @@ class House:
     async def send(self, key: str = "k", **fields: Any) -> str:
         return await self.notices.send(message(**fields), idempotency_key=key, now=self.clock())
 
-    async def choose(self, subject: str, **fields: Any) -> None:
+    async def choose(self, who: str, **fields: Any) -> None:
+        subject = of_resident(who) if who.startswith("RES_") else of_person(who)
         wishes = NotificationPreferences.model_validate({"quiet_hours": None, **fields})
         await self.notices.choose_preferences(subject, wishes)
 

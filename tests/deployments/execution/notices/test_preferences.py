@@ -6,30 +6,33 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from core.errors import NotFound, StaleVersion
+from core.erasure import ErasureScope
+from core.errors import Invalid, NotFound, StaleVersion
 from core.execution_labels import NoticeKind
-from core.notices import NotificationPreferences
+from core.notices import NotificationPreferences, of_person, of_resident, of_role
+from core.request import ResidentId
 from deployments.execution.notices.preferences import make_token
-from tests.deployments.execution.notices.conftest import KEY, House, message
+from tests.deployments.execution.notices.conftest import KEY, House, alert, message
 
 MAIL = "ada@example.com"
+ADA = of_resident("RES_1")
 
 
 async def test_who_chose_nothing_has_the_defaults(house: House) -> None:
-    assert await house.notices.preferences("RES_1") == NotificationPreferences()
+    assert await house.notices.preferences(ADA) == NotificationPreferences()
 
 
 async def test_what_was_chosen_is_kept_and_others_changes_are_not_overwritten(house: House) -> None:
-    first = await house.notices.choose_preferences("RES_1", NotificationPreferences(email=MAIL, language="es"))
+    first = await house.notices.choose_preferences(ADA, NotificationPreferences(email=MAIL, language="es"))
     assert first.version == 1
-    assert await house.replica()[0].preferences("RES_1") == first
-    second = await house.notices.choose_preferences("RES_1", first.model_copy(update={"phone": "+12125550100"}))
+    assert await house.replica()[0].preferences(ADA) == first
+    second = await house.notices.choose_preferences(ADA, first.model_copy(update={"phone": "+12125550100"}))
     assert second.version == 2
     for stale in (first, NotificationPreferences()):
         with pytest.raises(StaleVersion):
-            await house.notices.choose_preferences("RES_1", stale)
-    assert await house.notices.preferences("RES_1") == second
-    assert (await house.notices.preferences("RES_2")).version == 0
+            await house.notices.choose_preferences(ADA, stale)
+    assert await house.notices.preferences(ADA) == second
+    assert (await house.notices.preferences(of_resident("RES_2"))).version == 0
 
 
 @pytest.mark.parametrize(
@@ -61,15 +64,16 @@ async def test_the_link_in_a_mail_switches_its_kind_off(house: House) -> None:
     token = url.partition("token=")[2]
     for _ in range(2):
         assert await house.notices.unsubscribe(token) is NoticeKind.VISIT
-    chosen = await house.notices.preferences("RES_1")
+    chosen = await house.notices.preferences(ADA)
     assert (chosen.opted_out, chosen.email, chosen.version) == (frozenset({NoticeKind.VISIT}), MAIL, 2)
 
 
 async def test_many_clicks_at_once_switch_off_each_kind(house: House) -> None:
     kinds = [NoticeKind.VISIT, NoticeKind.COMMENT, NoticeKind.INCIDENT]
-    tokens = [house.notices.unsubscribe_token("RES_1", kind) for kind in kinds * 3]
+    sent = {kind: await house.send(kind, kind=kind) for kind in kinds}
+    tokens = [make_token(KEY, ADA, kind, sent[kind]) for kind in kinds * 3]
     await asyncio.gather(*map(house.notices.unsubscribe, tokens))
-    assert (await house.notices.preferences("RES_1")).opted_out == set(kinds)
+    assert (await house.notices.preferences(ADA)).opted_out == set(kinds)
 
 
 async def test_there_is_no_link_for_danger_nor_without_an_address_of_this_service(house: House) -> None:
@@ -85,15 +89,53 @@ async def test_there_is_no_link_for_danger_nor_without_an_address_of_this_servic
 
 
 async def test_a_token_of_somebody_elses_making_is_refused(house: House) -> None:
-    good = house.notices.unsubscribe_token("RES_1", NoticeKind.VISIT)
+    sent = await house.send(kind=NoticeKind.VISIT)
+    good = make_token(KEY, ADA, NoticeKind.VISIT, sent)
     payload, signature = good.split(".")
-    other = house.notices.unsubscribe_token("RES_2", NoticeKind.VISIT)
+    other = make_token(KEY, of_resident("RES_2"), NoticeKind.VISIT, sent)
     wrong = [
         "", ".", "x", "ä.ö", good + "x", good[:-2], f"{payload}.", f".{signature}", f"{good}.{signature}",
-        f"{other.split('.')[0]}.{signature}", make_token(b"another key", "RES_1", NoticeKind.VISIT),
-        make_token(KEY, "RES_1", NoticeKind.EMERGENCY),
+        f"{other.split('.')[0]}.{signature}", make_token(b"another key", ADA, NoticeKind.VISIT, sent),
+        make_token(KEY, ADA, NoticeKind.EMERGENCY, sent), other, make_token(KEY, ADA, NoticeKind.VISIT, "NTF-x"),
     ]  # fmt: skip
     for token in wrong:
         with pytest.raises(NotFound):
             await house.notices.unsubscribe(token)
-    assert (await house.notices.preferences("RES_1")).version == 0
+    assert (await house.notices.preferences(ADA)).version == 0
+
+
+async def test_a_resident_a_person_and_a_role_of_one_name_have_nothing_in_common(house: House) -> None:
+    chosen = NotificationPreferences(email="eve@example.com")
+    await house.notices.choose_preferences(of_resident("ann"), chosen)
+    for subject in (of_person("ann"), of_role("ann")):
+        assert (await house.notices.preferences(subject)).version == 0
+    with pytest.raises(Invalid):
+        await house.notices.preferences("ann")
+    with pytest.raises(Invalid):
+        await house.notices.choose_preferences("ann", chosen)
+
+
+async def test_an_alert_goes_to_the_person_and_not_to_a_resident_of_their_name(house: House) -> None:
+    await house.notices.choose_preferences(of_resident("ann"), NotificationPreferences(email="eve@example.com"))
+    await house.choose("ann", email="ann@example.com")
+    await house.notices.send(alert(), idempotency_key="k", now=house.clock())
+    await house.settle()
+    assert [each.address for each in house.mail.taken] == ["ann@example.com"]
+
+
+async def test_who_never_chose_anything_can_unsubscribe(house: House) -> None:
+    sent = await house.send(kind=NoticeKind.VISIT)
+    await house.notices.unsubscribe(make_token(KEY, ADA, NoticeKind.VISIT, sent))
+    assert (await house.notices.preferences(ADA)).opted_out == {NoticeKind.VISIT}
+
+
+async def test_a_link_in_an_old_mail_stores_nothing_after_an_erasure(house: House) -> None:
+    await house.choose("RES_1", email=MAIL)
+    sent = await house.send(kind=NoticeKind.VISIT)
+    token = make_token(KEY, ADA, NoticeKind.VISIT, sent)
+    await house.notices.erase(ErasureScope("RES_1", ResidentId("RES_ERASED_0123456789abcdef"), frozenset()))
+    with pytest.raises(NotFound):
+        await house.notices.unsubscribe(token)
+    assert await house.notices.preferences(ADA) == NotificationPreferences()
+    again = await house.send("new", kind=NoticeKind.VISIT)
+    await house.notices.unsubscribe(make_token(KEY, ADA, NoticeKind.VISIT, again))

@@ -14,7 +14,15 @@ from core.execution_labels import ChannelName, NoticeKind
 from core.labels import Urgency
 from deployments.execution.notices.agenda import Agenda
 from deployments.execution.notices.planning import NO_ADDRESS, OPTED_OUT
-from deployments.execution.notices.pushing import FIRST_PAUSE_S, LONGEST_PAUSE_S, TRIES, NoticeSweeper, pause_s
+from deployments.execution.notices.pushing import (
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    LONGEST_URGENT_PAUSE_S,
+    TRIES,
+    URGENT_FOR,
+    NoticeSweeper,
+    pause_s,
+)
 from tests.deployments.execution.notices.conftest import NOON, House, message
 
 MAIL = "ada@example.com"
@@ -171,6 +179,52 @@ def test_pauses_grow_up_to_a_day_and_are_spread() -> None:
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (FIRST_PAUSE_S, LONGEST_PAUSE_S)
     assert pause_s(3, 1.0) == pauses[2] / 2
+    assert pause_s(100_000, 0.0) == LONGEST_PAUSE_S
+    assert [pause_s(attempt, 0.0, is_urgent=True) for attempt in (1, 2, 3, 3000)] == [5, 15, 30, 30]
+
+
+async def test_danger_is_tried_every_half_minute_for_a_day(house: House) -> None:
+    await house.choose("RES_1", **REACHED)
+    house.mail.always = SystemUnavailable("down")
+    notice_id = await house.send(kind=NoticeKind.EMERGENCY)
+    await house.settle()
+    for number in range(3 * TRIES):
+        assert house.mail.calls == number + 1
+        await house.advance(LONGEST_URGENT_PAUSE_S)
+    assert await house.statuses(notice_id) == {"email": "waiting", "sms": "sent"}
+    await house.advance(URGENT_FOR.total_seconds())
+    assert await house.statuses(notice_id) == {"email": "failed", "sms": "sent"}
+
+
+async def test_danger_waits_no_longer_than_half_a_minute_for_a_busy_channel(house: House) -> None:
+    await house.choose("RES_1", **REACHED)
+    house.mail.coming = [SystemBusy("come back in an hour", 3600.0)]
+    notice_id = await house.send(kind=NoticeKind.EMERGENCY)
+    await house.settle()
+    await house.advance(LONGEST_URGENT_PAUSE_S)
+    assert await house.statuses(notice_id) == {"email": "sent", "sms": "sent"}
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.REQUEST, NoticeKind.EMERGENCY])
+async def test_what_waits_for_a_channel_that_was_removed_goes_by_the_next(house: House, kind: NoticeKind) -> None:
+    await house.choose("RES_1", **REACHED)
+    house.mail.always = SystemUnavailable("down")
+    notice_id = await house.send(kind=kind)
+    await house.settle()
+    _, sweeper = house.replica(channels={house.sms.name: house.sms})
+    house.clock.advance(60)
+    while await sweeper.sweep():
+        pass
+    assert await house.statuses(notice_id) == {"email": "failed", "sms": "sent"}
+
+
+async def test_without_any_channel_left_the_inbox_has_it_and_nothing_waits(house: House) -> None:
+    await house.choose("RES_1", **REACHED)
+    notice_id = await house.send()
+    _, sweeper = house.replica(channels={})
+    while await sweeper.sweep():
+        pass
+    assert await house.statuses(notice_id) == {"email": "failed"}
 
 
 async def test_a_busy_channel_costs_no_try_and_is_left_alone_meanwhile(house: House) -> None:
