@@ -4,14 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint types bench soak fuzz eval artefacts clean
+.PHONY: run observe test lint types bench soak cluster fuzz eval artefacts clean
 
 run: $(READY)
 	@exec $(BIN)/python -m aam run
 
-# What needs no Ray runs in two processes; Ray's own tests come after, since they need both cores.
+observe: $(READY)
+	@exec $(BIN)/python -m aam observe
+
+# What needs neither a browser nor Ray runs in two processes; a browser's driver holds an event loop of its own, and
+# Ray's tests need both cores.
 test: artefacts
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --ignore tests/ray
+	$(BIN)/python -m tests.chromium
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --ignore tests/ray --ignore tests/browser
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope tests/browser
 	$(BIN)/python -m pytest tests/ray
 
 lint: $(READY)
@@ -30,6 +36,10 @@ bench: artefacts
 soak: artefacts
 	$(BIN)/python -m bench.soak
 	$(BIN)/python -m bench.outside_soak
+
+cluster: artefacts
+	$(BIN)/python -m bench.cluster
+	$(BIN)/python -m bench.cluster --loss
 
 fuzz: artefacts
 	$(BIN)/python -m bench.schema --cases 5000

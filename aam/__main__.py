@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from aam import (
     artefacts,
     audit,
+    config,
     decision,
     history,
+    image,
     kb,
     labels,
     migrate,
     models_command,
+    node,
+    observability_command,
+    observe,
     queue,
     run,
     store,
     token,
+    trace,
     whatif,
 )
 from core.errors import AppError
@@ -40,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         migrate,
         store,
         queue,
+        config,
+        node,
+        image,
+        trace,
+        observability_command,
+        observe,
     ):
         parser_of_command = commands.add_parser(command.NAME, help=command.HELP)
         command.add_arguments(parser_of_command)

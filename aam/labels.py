@@ -74,6 +74,7 @@ def _line(record: RequestRecord) -> dict[str, Any]:
         "model_version": first.model_version,
         "confidence": first.confidence,
         "corrected_at": rfc3339(last.at),
+        "category_by_resident": record.objections[-1].category if record.objections else None,
     }
 
 

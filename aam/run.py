@@ -123,6 +123,7 @@ def _greeting(settings: Settings, options: argparse.Namespace) -> str:
     base = f"http://127.0.0.1:{options.http_port}"
     lines = [
         "",
+        f"Pages      {base}/",
         f"API        {base}/api/v1",
         f"Docs       {base}/docs",
         f"Dashboard  http://127.0.0.1:{options.dashboard_port}",

@@ -1,14 +1,15 @@
-"""`aam store`: the tables of the store, and what an upgrade leaves to do in it."""
+"""`aam store`: the tables of the store, its backups, and what an upgrade leaves to do in it."""
 
 import argparse
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
-from core.errors import ArtefactRefused, BrokenInvariant, StoreUnavailable
+from core.errors import ArtefactRefused, BrokenInvariant, Invalid, StoreUnavailable
 from core.settings import load_settings
 
 NAME = "store"
-HELP = "make the store's tables, or bring its requests up to date after an upgrade"
+HELP = "make the store's tables, back it up, restore it, or bring its requests up to date after an upgrade"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,11 +21,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "revise", help="once all replicas are new: have open requests of an earlier version get their clocks"
     )
     revising.add_argument("--per-minute", type=_rate, default=600, help="so many are due in a minute (600)")
+    backing = actions.add_parser("backup", help="write the state directory into one archive, while it is in use")
+    backing.add_argument("file", type=Path, metavar="FILE")
+    restoring = actions.add_parser(
+        "restore", help="bring a backup back into an empty state directory, or the tables of DynamoDB back to a time"
+    )
+    what = restoring.add_mutually_exclusive_group(required=True)
+    what.add_argument("file", nargs="?", type=Path, metavar="FILE", help="what `backup` wrote")
+    what.add_argument("--to", metavar="TIME", help="such as 2026-11-24T09:30:00Z, of the last 35 days; needs --table")
+    restoring.add_argument(
+        "--despite-audit", action="store_true", help="also a FILE whose audit log was broken when it was made"
+    )
+    restoring.add_argument("--table", metavar="NAME", help="with which the names of the restored tables begin")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the tables, or schedule revisions."""
+    """Make the tables, back up, restore, or schedule revisions."""
+    if options.action == "backup":
+        from aam.store_recovery import back_up
+
+        return back_up(options.file)
+    if options.action == "restore":
+        return _restore(options)
     return _create(recoverable=not options.no_backups) if options.action == "create" else _revise(options.per_minute)
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from aam.store_recovery import restore, restore_tables
+
+    if options.to is None:
+        return restore(options.file, despite_audit=options.despite_audit)
+    if options.table is None:
+        raise Invalid("--to needs --table, a new name: DynamoDB restores beside what is there.")
+    return restore_tables(options.to, options.table)
 
 
 def _rate(text: str) -> int:

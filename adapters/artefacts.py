@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from core.contract import Contract
 from core.errors import ArtefactRefused
@@ -65,6 +65,17 @@ class BuildReport:
 
 
 _HINT = "run `python -m aam build`"
+REFERENCE = "reference"
+"""Where a manifest's details keep what its models gave on their own test data."""
+_REFERENCE = TypeAdapter(dict[str, dict[str, float]])
+
+
+def reference_of(manifest: Manifest) -> dict[str, dict[str, float]]:
+    """The share of each value of each label on the models' own test data; empty where that was not kept."""
+    try:
+        return _REFERENCE.validate_python(manifest.details.get(REFERENCE, {}))
+    except ValidationError:
+        raise ArtefactRefused(f"The manifest of {manifest.name} has a {REFERENCE} of no such form.") from None
 
 
 def content_hash(parts: Iterable[bytes]) -> str:

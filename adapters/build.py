@@ -3,12 +3,14 @@
 Imports are inside the functions, so that a replica loads only the libraries of what it uses.
 """
 
+import atexit
 from collections.abc import Mapping
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.execution_labels import ActionKind, ChannelName
+from core.metrics import UNMETERED, Meter
 from core.ports.blobs import BlobStore
 from core.ports.documents import DocumentStore
 from core.ports.execution import CallbackReader, Channel, CompletionSource, ExecutionLog, OperationsDesk, OutsideSystem
@@ -41,8 +43,44 @@ def version() -> str:
     return package_version("agentic-apartment-manager")
 
 
+def start_tracing(settings: Settings, service: str) -> None:
+    """Have this process's spans sent on as those of `service`, where the settings say so; once for each process."""
+    from core import tracing
+
+    if settings.otlp_endpoint is None or tracing.is_traced():
+        return
+    from adapters.tracing_otel import open_tracer
+
+    tracer = open_tracer(
+        settings.otlp_endpoint,
+        service=service,
+        version=version(),
+        environment=settings.environment,
+        sampling_ratio=settings.traced_share,
+    )
+    tracing.install(tracer)
+    atexit.register(tracer.shutdown)
+
+
+def meter() -> Meter:
+    """Where values of metrics go: to Ray Serve."""
+    from adapters.metrics_serve import ServeMeter
+
+    return ServeMeter()
+
+
 def request_store(settings: Settings) -> RequestStore:
     """The system of record."""
+    from core import tracing
+
+    if not tracing.is_traced():
+        return _request_store(settings)
+    from adapters.traced_ports import traced_store
+
+    return traced_store(_request_store(settings), "aws.dynamodb" if settings.store == "dynamodb" else "sqlite")
+
+
+def _request_store(settings: Settings) -> RequestStore:
     if settings.store == "dynamodb":
         from adapters.dynamo import open_dynamo
         from adapters.store_dynamo import DynamoRequestStore
@@ -114,6 +152,16 @@ def webhook_queue(settings: Settings) -> Queue:
 
 
 def _queue(settings: Settings, name: str) -> Queue:
+    from core import tracing
+
+    if not tracing.is_traced():
+        return _untraced_queue(settings, name)
+    from adapters.traced_ports import traced_queue
+
+    return traced_queue(_untraced_queue(settings, name), name, "aws_sqs" if settings.queue == "sqs" else settings.queue)
+
+
+def _untraced_queue(settings: Settings, name: str) -> Queue:
     if settings.queue == "sqs":
         from adapters.queue_sqs import SqsQueue
         from adapters.queue_sqs_connection import open_sqs
@@ -175,7 +223,7 @@ def rules_in_force(settings: Settings) -> "RulesInForce":
 
 
 def outside_systems(
-    settings: Settings, desk: OperationsDesk
+    settings: Settings, desk: OperationsDesk, meter: Meter = UNMETERED
 ) -> tuple[Mapping[str, OutsideSystem], Mapping[ActionKind, str], Mapping[str, CallbackReader]]:
     """The outside systems by name, the one for each action, and the readers of their callbacks.
 
@@ -183,15 +231,15 @@ def outside_systems(
     """
     from adapters.system_assembly import assemble_callbacks, assemble_routes, assemble_systems, read_world
 
-    world = read_world(settings)
+    world = read_world(settings, meter=meter)
     return assemble_systems(world, desk), assemble_routes(world), assemble_callbacks(world)
 
 
-def completion_sources(settings: Settings) -> "Mapping[str, CompletionSource]":
+def completion_sources(settings: Settings, meter: Meter = UNMETERED) -> "Mapping[str, CompletionSource]":
     """The outside systems that are asked for what has ended. Raises as `outside_systems`."""
     from adapters.system_assembly import assemble_sources, read_world
 
-    return assemble_sources(read_world(settings))
+    return assemble_sources(read_world(settings, meter=meter))
 
 
 def call_limits(settings: Settings) -> Mapping[str, float]:
@@ -201,11 +249,11 @@ def call_limits(settings: Settings) -> Mapping[str, float]:
     return assemble_limits(read_world(settings))
 
 
-def channels(settings: Settings) -> Mapping[ChannelName, Channel]:
+def channels(settings: Settings, meter: Meter = UNMETERED) -> Mapping[ChannelName, Channel]:
     """How messages are pushed to people, as far as that is configured. Raises as `outside_systems`."""
     from adapters.system_assembly import assemble_channels, read_world
 
-    return assemble_channels(read_world(settings))
+    return assemble_channels(read_world(settings, meter=meter))
 
 
 def rate_limits(settings: Settings) -> RateLimits:
@@ -298,17 +346,17 @@ def knowledge_version(settings: Settings) -> str:
     return stated_version(settings.artefacts_dir / "kb", "kb")
 
 
-def language_model(settings: Settings) -> LanguageModel:
+def language_model(settings: Settings, meter: Meter = UNMETERED) -> LanguageModel:
     """Gemini where there is a key for it; else the offline implementation, which answers by quoting and says so."""
     from adapters.llm_offline import OfflineLanguageModel
 
     quoting = OfflineLanguageModel.open(settings.artefacts_dir / "kb")
     if settings.gemini_api_key is None:
         return quoting
-    return gemini(settings, settings.gemini_api_key.get_secret_value(), quoting)
+    return gemini(settings, settings.gemini_api_key.get_secret_value(), quoting, meter)
 
 
-def gemini(settings: Settings, api_key: str, quoting: LanguageModel) -> "GeminiLanguageModel":
+def gemini(settings: Settings, api_key: str, quoting: LanguageModel, meter: Meter = UNMETERED) -> "GeminiLanguageModel":
     """Gemini within its budget; `quoting` answers where it can't."""
     from adapters.circuit import Circuit
     from adapters.gemini_client import GeminiClient
@@ -326,8 +374,9 @@ def gemini(settings: Settings, api_key: str, quoting: LanguageModel) -> "GeminiL
         api_key,
         settings.gemini_model,
         budget,
-        Circuit("gemini", settings.gemini_breaker_failures, settings.gemini_breaker_reset_s),
+        Circuit("gemini", settings.gemini_breaker_failures, settings.gemini_breaker_reset_s, meter=meter),
         attempts=settings.gemini_attempts,
+        meter=meter,
         base_url=settings.gemini_base_url,
     )
     return GeminiLanguageModel(

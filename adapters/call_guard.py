@@ -8,15 +8,17 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from adapters.circuit import Circuit, CircuitOpen
 from adapters.rate_limits import WindowRateLimiter
+from core import tracing
 from core.errors import ActionRejected, Rejected, SystemBusy, SystemUnavailable, Unavailable
 from core.execution import ActionCall
 from core.execution_labels import ChannelName
+from core.metrics import OUTSIDE_CALLS, OUTSIDE_TIME, UNMETERED, Meter, timed
 from core.ports.execution import ActionContext, Channel, Effect, Envelope, OutsideSystem, SystemState
 from core.ports.rate_limits import RateLimiter
 from core.systems import LONGEST_PAUSE_S, CallPolicy
@@ -33,15 +35,18 @@ ANSWERS = (Rejected, ActionRejected, SystemBusy)
 class CallGuard:
     """Every call of one outside system from this replica."""
 
-    def __init__(self, name: str, policy: CallPolicy, *, limiter: RateLimiter | None = None) -> None:
+    def __init__(
+        self, name: str, policy: CallPolicy, *, limiter: RateLimiter | None = None, meter: Meter = UNMETERED
+    ) -> None:
         """`limiter` counts the policy's rate together with other replicas; without one, this replica counts its own.
 
         Raises `ArtefactRefused` for a rate that is none.
         """
         self.name = name
         self._policy = policy
+        self._meter = meter
         self._limiter = limiter or (None if policy.rate is None else WindowRateLimiter(name, policy.rate))
-        self._circuit = Circuit(name, policy.breaker_failures, policy.breaker_reset_s, ANSWERS)
+        self._circuit = Circuit(name, policy.breaker_failures, policy.breaker_reset_s, ANSWERS, meter=meter)
         self._room = asyncio.Semaphore(policy.concurrency)
         self._in_flight = self._calls = self._failures = 0
         self._is_failing = False
@@ -89,7 +94,8 @@ class CallGuard:
             raise unclear from None
 
     def state(self) -> SystemState:
-        """How the calls from this replica go."""
+        """How the calls from this replica go; the circuit's gauge is shown anew, too."""
+        self._circuit.tell()
         status = "left_alone" if self._circuit.is_open else "failing" if self._is_failing else "ok"
         return SystemState(self.name, status, self._in_flight, self._calls, self._failures, self._last_error)
 
@@ -119,8 +125,9 @@ class CallGuard:
             raise self._left_alone(self._circuit.wait_s)
         await self._take_rate()
         try:
-            async with self._circuit.call():
-                return await self._observe(work)
+            with tracing.span(f"outside {self.name}", attributes={"aam.system": self.name}):
+                async with self._circuit.call():
+                    return await self._observe(work)
         except CircuitOpen as problem:
             raise self._left_alone(problem.wait_s) from None
 
@@ -137,25 +144,34 @@ class CallGuard:
     async def _observe(self, work: Callable[[], Awaitable[T]]) -> T:
         self._calls += 1
         try:
-            async with asyncio.timeout(self._policy.timeout_s):
-                result = await work()
-        except ANSWERS:
+            with timed(self._meter, OUTSIDE_TIME, system=self.name):
+                async with asyncio.timeout(self._policy.timeout_s):
+                    result = await work()
+        except ANSWERS as problem:
+            self._count("busy" if isinstance(problem, SystemBusy) else "refused")
             self._is_failing = False
             raise
         except Unavailable as problem:
+            self._count("failed")
             self._note(problem.detail)
             raise
         except TimeoutError:
+            self._count("timed_out")
             detail = f"{self.name} did not answer within {self._policy.timeout_s:g} seconds."
             self._note(detail)
             raise SystemUnavailable(detail) from None
         except Exception:
+            self._count("failed")
             log.exception("a call of %s failed in an unexpected way", self.name)
             detail = f"{self.name} failed in an unexpected way."
             self._note(detail)
             raise SystemUnavailable(detail) from None
+        self._count("done")
         self._is_failing = False
         return result
+
+    def _count(self, outcome: Literal["done", "busy", "refused", "failed", "timed_out"]) -> None:
+        self._meter.add(OUTSIDE_CALLS, system=self.name, outcome=outcome)
 
     def _note(self, detail: str) -> None:
         self._failures += 1

@@ -21,6 +21,7 @@ import aiosmtplib
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.call_tally import CallTally
+from core import tracing
 from core.errors import ActionRejected, SystemBusy, SystemUnavailable
 from core.execution_labels import ChannelName
 from core.notices import EmailAddress
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 BUSY_WAIT_S = 60.0
 GOODBYE_TIMEOUT_S = 0.5
+LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 LONGEST_LINE = 998
 """RFC 5322, section 2.1.1. Shorter ones would split a long url of List-Unsubscribe into encoded words."""
 
@@ -65,7 +67,7 @@ class MailChannel:
         message = write_mail(envelope, sender=self._config.sender, at=self._clock())
         client = self._client()
         try:
-            with self._tally.call():
+            with self._tally.call(), tracing.span("send mail", kind="client", attributes=self._told()):
                 await self._send(client, message, _ascii_domain(envelope.address))
             # The message is the server's now, whatever becomes of the connection.
             with suppress(aiosmtplib.SMTPException, OSError):
@@ -87,6 +89,9 @@ class MailChannel:
                 await _hand_over(client, message, address)
         except TimeoutError:
             raise SystemUnavailable("The mail server did not answer in time.") from None
+
+    def _told(self) -> dict[str, tracing.Value]:
+        return {"aam.channel": self.name, "server.address": self._config.host, "server.port": self._config.port}
 
     def _client(self) -> aiosmtplib.SMTP:
         return aiosmtplib.SMTP(
@@ -132,7 +137,8 @@ def write_mail(envelope: Envelope, *, sender: str, at: datetime) -> EmailMessage
             _offer_unsubscribing(message, envelope.unsubscribe_url)
         message.set_content(envelope.body)
         # Setting the text takes such headers off.
-        message["Content-Language"] = envelope.language
+        if LANGUAGE_TAG.fullmatch(envelope.language):
+            message["Content-Language"] = envelope.language
     except (ValueError, MessageError):
         raise ActionRejected("The message can't be written as a mail.") from None
     return message

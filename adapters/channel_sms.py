@@ -15,6 +15,7 @@ from botocore.parsers import ResponseParserError
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.call_tally import CallTally
+from core import tracing
 from core.errors import ActionRejected, SystemBusy, SystemUnavailable
 from core.execution_labels import ChannelName
 from core.notices import PhoneNumber
@@ -78,7 +79,7 @@ class SmsChannel:
     async def deliver(self, envelope: Envelope) -> str:
         """See the port. The id is SNS's `MessageId`; the subject is left out."""
         number, text = _number(envelope.address), shorten(envelope.body)
-        with self._tally.call():
+        with self._tally.call(), tracing.span("send sms", kind="client", attributes={"aam.channel": self.name}):
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._publish, number, text)
 
     def state(self) -> SystemState:

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import HALF_OPENED, Context, OpenedState
 
+from core.metrics import CIRCUITS, UNMETERED, Meter
+
 PROBE_WAIT_S = 1.0
 """While a call tries whether the service is back, nobody knows for how long."""
 
@@ -25,8 +27,17 @@ class Circuit:
     Each replica has its own: what one can't reach, another may.
     """
 
-    def __init__(self, name: str, failures: int, reset_s: float, answers: tuple[type[BaseException], ...] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        failures: int,
+        reset_s: float,
+        answers: tuple[type[BaseException], ...] = (),
+        *,
+        meter: Meter = UNMETERED,
+    ) -> None:
         """`answers` are errors by which the service shows that it works, such as a refusal."""
+        self._meter = meter
         self._name, self._reset_s, self._answers = name, reset_s, answers
         self._factory = AsyncCircuitBreakerFactory(default_threshold=failures, default_ttl=reset_s)
         self._context: Context | None = None
@@ -55,9 +66,11 @@ class Circuit:
         try:
             await breaker.__aenter__()
         except OpenedState:
+            self.tell()
             raise CircuitOpen(self.wait_s) from None
         # The library lets any number of calls through here; one is enough to see whether the service is back.
         self._probing = probe = breaker.context.state == HALF_OPENED
+        self.tell()
         try:
             yield
         except BaseException as problem:
@@ -68,3 +81,8 @@ class Circuit:
         finally:
             if probe:
                 self._probing = False
+            self.tell()
+
+    def tell(self) -> None:
+        """Show how it stands, as after each call; one that is open stays so until a call tries it."""
+        self._meter.set(CIRCUITS, 1.0 if self._probing else 2.0 if self.is_open else 0.0, system=self._name)

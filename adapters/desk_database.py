@@ -74,6 +74,9 @@ SCHEMA = (
     ALTER TABLE work_orders ADD COLUMN announced INTEGER NOT NULL DEFAULT 1;
     CREATE INDEX unannounced_work_orders ON work_orders (closed_at, number) WHERE announced = 0
     """,
+    """
+    CREATE INDEX open_work_orders_of_request ON work_orders (request_id, number) WHERE status = 'Open'
+    """,
 )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -126,6 +127,24 @@ def update_time(connection: sqlite3.Connection, number: int, window: tuple[datet
         " rescheduled = rescheduled + 1 WHERE number = ?",
         (window and to_millis(window[0]), window and to_millis(window[1]), number),
     )
+
+
+def cancel_open(
+    connection: sqlite3.Connection, request_id: str, kept: Sequence[str], by: str, reason: str, now: datetime
+) -> list[int]:
+    """Cancel the open jobs for a request that are of none of the `kept` kinds; their numbers, ascending."""
+    marks = ", ".join("?" * len(kept))
+    rows: list[tuple[int]] = connection.execute(
+        f"SELECT number FROM work_orders WHERE request_id = ? AND status = 'Open' AND kind NOT IN ({marks})"
+        " ORDER BY number",
+        (request_id, *kept),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE work_orders SET status = 'Cancelled', closed_at = ?, closed_by = ?, notes = ?, version = version + 1"
+        " WHERE number = ?",
+        [(to_millis(now), by, reason, number) for (number,) in rows],
+    )
+    return [number for (number,) in rows]
 
 
 def select_unannounced(connection: sqlite3.Connection, limit: int) -> list[Row]:

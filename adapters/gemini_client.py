@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import aiohttp
 from google import genai
@@ -22,7 +22,17 @@ from tenacity import (
 
 from adapters.circuit import Circuit, CircuitOpen
 from adapters.spending import Budget, BudgetReservation, Usage
-from core.errors import LanguageModelUnavailable
+from core import tracing
+from core.errors import LanguageModelFailure, LanguageModelUnavailable
+from core.metrics import (
+    LANGUAGE_MODEL_CALLS,
+    LANGUAGE_MODEL_COST,
+    LANGUAGE_MODEL_SECONDS,
+    LANGUAGE_MODEL_TOKENS,
+    UNMETERED,
+    Meter,
+    timed,
+)
 
 API_VERSION = "v1beta"
 """Of the REST protocol; the one that has schemas of answers and levels of thinking."""
@@ -50,6 +60,7 @@ class StructuredQuestion:
     """JSON schema of the answer."""
     output_tokens: int
     """At most so many are paid for."""
+    purpose: Literal["classify", "answer", "propose"]
 
     def most_usage(self) -> Usage:
         """An upper bound of what one call uses."""
@@ -69,9 +80,18 @@ class GeminiClient:
     """Asks a Gemini model. Neither texts nor keys are in what it raises, and it logs nothing."""
 
     def __init__(
-        self, api_key: str, model: str, budget: Budget, circuit: Circuit, *, attempts: int, base_url: str | None = None
+        self,
+        api_key: str,
+        model: str,
+        budget: Budget,
+        circuit: Circuit,
+        *,
+        attempts: int,
+        base_url: str | None = None,
+        meter: Meter = UNMETERED,
     ) -> None:
         self.model = model
+        self._meter = meter
         self._budget, self._circuit, self._attempts = budget, circuit, attempts
         # No timeout of the library's: it would be sent along, and the service refuses one of less than ten seconds.
         # One attempt switches off its own retries, which pause for up to ten seconds, whatever the deadline.
@@ -81,6 +101,19 @@ class GeminiClient:
 
     async def ask(self, question: StructuredQuestion, deadline_s: float) -> str:
         """The answer's JSON text, unchecked. Raises `LanguageModelUnavailable`, in `deadline_s` at the latest."""
+        outcome: LanguageModelFailure | Literal["answered"] = "failed"
+        try:
+            with timed(self._meter, LANGUAGE_MODEL_SECONDS, model=self.model, purpose=question.purpose):
+                answer = await self._ask_in_time(question, deadline_s)
+            outcome = "answered"
+            return answer
+        except LanguageModelUnavailable as problem:
+            outcome = problem.reason
+            raise
+        finally:
+            self._meter.add(LANGUAGE_MODEL_CALLS, model=self.model, purpose=question.purpose, outcome=outcome)
+
+    async def _ask_in_time(self, question: StructuredQuestion, deadline_s: float) -> str:
         try:
             async with asyncio.timeout(deadline_s):
                 return await self._ask_until(question, deadline_s)
@@ -109,7 +142,7 @@ class GeminiClient:
         reserved = await self._reserve(most)
         try:
             async with self._circuit.call():
-                response = await self._call(question)
+                response = await self._call_traced(question)
         except CircuitOpen:
             self._budget.settle(reserved, Usage(0, 0))
             failure = LanguageModelUnavailable("The language model failed too often of late.", "circuit_open")
@@ -122,9 +155,17 @@ class GeminiClient:
         except ValueError as problem:
             failure = LanguageModelUnavailable(f"What came back is no answer ({type(problem).__name__}).", "invalid")
         else:
-            self._budget.settle(reserved, _usage(response, most))
+            used = _usage(response, most)
+            self._budget.settle(reserved, used)
+            self._count(used)
             return _text(response)
         raise failure
+
+    def _count(self, used: Usage) -> None:
+        """What is known to have been used; calls that were broken off tell nothing."""
+        self._meter.add(LANGUAGE_MODEL_TOKENS, used.input_tokens, model=self.model, direction="read")
+        self._meter.add(LANGUAGE_MODEL_TOKENS, used.output_tokens, model=self.model, direction="written")
+        self._meter.add(LANGUAGE_MODEL_COST, self._budget.usd(used), model=self.model)
 
     async def _reserve(self, most: Usage) -> BudgetReservation:
         try:
@@ -136,6 +177,20 @@ class GeminiClient:
         if reserved is None:
             raise LanguageModelUnavailable("The language model's budget for the hour is spent.", "over_budget")
         return reserved
+
+    async def _call_traced(self, question: StructuredQuestion) -> types.GenerateContentResponse:
+        with tracing.span(f"generate_content {self.model}", kind="client", attributes=self._told(question)) as span:
+            response = await self._call(question)
+            span.set(_told_of_answer(response))
+            return response
+
+    def _told(self, question: StructuredQuestion) -> dict[str, tracing.Value]:
+        return {
+            "gen_ai.operation.name": "generate_content",
+            "gen_ai.provider.name": "gcp.gemini",
+            "gen_ai.request.model": self.model,
+            "gen_ai.request.max_tokens": question.output_tokens,
+        }
 
     async def _call(self, question: StructuredQuestion) -> types.GenerateContentResponse:
         return await self._client.aio.models.generate_content(
@@ -199,6 +254,19 @@ def _member(value: object, name: str) -> object:
 
 def _list(value: object) -> list[object]:
     return cast(list[object], value) if isinstance(value, list) else []
+
+
+def _told_of_answer(response: types.GenerateContentResponse) -> dict[str, tracing.Value]:
+    """Numbers, and why it ended: no word of the answer."""
+    said, candidate = response.usage_metadata, next(iter(response.candidates or ()), None)
+    told: dict[str, tracing.Value] = {}
+    if said is not None and said.prompt_token_count:
+        told["gen_ai.usage.input_tokens"] = said.prompt_token_count
+        told["gen_ai.usage.output_tokens"] = (said.candidates_token_count or 0) + (said.thoughts_token_count or 0)
+    reason = candidate.finish_reason.value if candidate is not None and candidate.finish_reason else ""
+    if _WORD.fullmatch(reason):
+        told["gen_ai.response.finish_reasons"] = reason
+    return told
 
 
 def _usage(response: types.GenerateContentResponse, most: Usage) -> Usage:

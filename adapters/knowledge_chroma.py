@@ -30,6 +30,7 @@ from adapters.knowledge_files import (
     read_parts,
     vectors_file,
 )
+from adapters.knowledge_library import ArtefactLibrary
 from adapters.lexical_index import LexicalIndex, best_places
 from adapters.relevance import ASKED_SIGNAL, Matched, Relevance, TextIndex, query_traits, read_relevance
 from core.errors import ArtefactRefused, Invalid
@@ -102,12 +103,18 @@ class ChromaKnowledge:
             ) from problem
         self._titles = {document.doc_id: document for document in self._contents.documents}
         self._visible = lru_cache(maxsize=256)(self._find_visible)
+        self._library = ArtefactLibrary(self._contents, self._rules, today)
         self._neighbours = self._open_neighbours(folder, chroma_url)
 
     @property
     def rules(self) -> RuleBook:
         """The rules that the documents state."""
         return self._rules
+
+    @property
+    def library(self) -> ArtefactLibrary:
+        """The documents, for people to read."""
+        return self._library
 
     @property
     def documents(self) -> int:

@@ -50,6 +50,7 @@ class GeminiLanguageModel:
             content=json.dumps({"message": masked.text}, ensure_ascii=False),
             schema=OPINION_SCHEMA,
             output_tokens=min(LABEL_TOKENS + token_bound(masked.text), MOST_LABEL_TOKENS),
+            purpose="classify",
         )
         answer = await self._client.ask(question, self._opinion_deadline_s)
         return read_opinion(answer, message_text, masked, self._client.model)
@@ -76,7 +77,7 @@ class GeminiLanguageModel:
             return ()
         masked = mask(message_text)
         content = given_content(masked, labels, passages, catalogue)
-        question = StructuredQuestion(PROPOSE, content, OPTIONS_SCHEMA, DRAFT_TOKENS)
+        question = StructuredQuestion(PROPOSE, content, OPTIONS_SCHEMA, DRAFT_TOKENS, "propose")
         answer = await self._client.ask(question, self._answer_deadline_s)
         return read_drafts(answer, masked, given_sources(passages, catalogue))
 
@@ -91,6 +92,6 @@ class GeminiLanguageModel:
             for place, sentence in enumerate(sentences)
         ]
         content = json.dumps({"question": masked.text, "sentences": given}, ensure_ascii=False)
-        asked = StructuredQuestion(ANSWER, content, WORDING_SCHEMA, WORDING_TOKENS)
+        asked = StructuredQuestion(ANSWER, content, WORDING_SCHEMA, WORDING_TOKENS, "answer")
         answer = await self._client.ask(asked, self._answer_deadline_s)
         return read_wording(answer, question, masked, sentences)

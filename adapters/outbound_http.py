@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from adapters.outbound_addresses import Address, AddressRules, NameUnknown, Network
+from core import tracing
 from core.errors import ActionRejected, Invalid, SystemBusy, SystemUnavailable
 
 log = logging.getLogger(__name__)
@@ -55,8 +56,31 @@ class PinnedExchange:
         headers: Mapping[str, str],
         content: bytes | None,
         limit_bytes: int,
+        send_trace: bool = False,
     ) -> Answer:
-        """Raises httpx's errors, `OSError`, and `AnswerRefused`. With `limit_bytes` 0 no body is read."""
+        """Raises httpx's errors, `OSError`, and `AnswerRefused`. With `limit_bytes` 0 no body is read.
+
+        `send_trace` tells the other system, as `traceparent`, for which span it is called.
+        """
+        # Neither path nor query: they may hold ids of people, or tokens.
+        attributes: dict[str, tracing.Value] = {"http.request.method": method, "server.address": url.host}
+        with tracing.span(method, kind="client", attributes=attributes) as span:
+            trace = tracing.carrier() if send_trace else {}
+            answer = await self._exchange(method, url, address, {**headers, **trace}, content, limit_bytes)
+            span.set({"http.response.status_code": answer.status})
+            if answer.status >= 400:
+                span.fail(str(answer.status))
+            return answer
+
+    async def _exchange(
+        self,
+        method: str,
+        url: httpx.URL,
+        address: Address,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        limit_bytes: int,
+    ) -> Answer:
         # One connection for each call: a kept one would be shared by all names that lead to the same address.
         client = httpx.AsyncClient(verify=self._trusted(), timeout=None, trust_env=False, follow_redirects=False)
         own = {"Host": url.netloc.decode("ascii"), "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
@@ -90,8 +114,10 @@ class OutboundHttp:
         allow_loopback: bool = False,
         timeout_s: float = 10.0,
         response_limit_bytes: int = 1_000_000,
+        send_traceparent: bool = False,
     ) -> None:
         """`network` public needs https; `allow_loopback` also allows this machine by plain http, for development."""
+        self._send_traceparent = send_traceparent
         self._base_url = base_url.rstrip("/")
         self._rules = AddressRules(network, allow_loopback)
         self._timeout_s, self._limit_bytes = timeout_s, response_limit_bytes
@@ -126,7 +152,13 @@ class OutboundHttp:
     async def _send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
         parsed, address = await self._rules.check(url)
         return await self._exchange.send(
-            method, parsed, address, headers=headers, content=content, limit_bytes=self._limit_bytes
+            method,
+            parsed,
+            address,
+            headers=headers,
+            content=content,
+            limit_bytes=self._limit_bytes,
+            send_trace=self._send_traceparent,
         )
 
 

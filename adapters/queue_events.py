@@ -9,6 +9,7 @@ from cloudevents.core.exceptions import BaseCloudEventException
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from core import tracing
 from core.ports.queue import MALFORMED, QueueMessage
 
 SOURCE = "agentic-apartment-manager"
@@ -32,6 +33,8 @@ def encode(message: QueueMessage) -> str:
         "time": message.time,
         "datacontenttype": "application/json",
         CORRELATION: message.correlation_id,
+        # The names of CloudEvents' extension for distributed tracing.
+        **tracing.valid_carrier(message.trace),
     }
     return JSONFormat().write(CloudEvent(attributes, dict(message.data))).decode("ascii")
 
@@ -77,6 +80,7 @@ def _message(event: Any) -> QueueMessage:
         data=data,  # pyright: ignore[reportUnknownArgumentType]
         time=event.get_time(),
         correlation_id=correlation if isinstance(correlation, str) else event.get_id(),
+        trace=tracing.valid_carrier({name: event.get_extension(name) for name in ("traceparent", "tracestate")}),
     )
 
 

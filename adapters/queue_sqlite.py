@@ -41,7 +41,9 @@ class SqliteQueue:
             await self._database.write(lambda connection: table.insert(connection, self._name, rows, now))
             self._arrivals.announce()
 
-    async def receive(self, *, max_messages: int, wait_s: float, visibility_s: float) -> tuple[Delivery, ...]:
+    async def receive(
+        self, *, max_messages: int, wait_s: float, visibility_s: float, stop: asyncio.Event | None = None
+    ) -> tuple[Delivery, ...]:
         deadline = time.monotonic() + wait_s
         pause = FIRST_POLL_S
         with self._arrivals.listen() as arrived:
@@ -52,7 +54,7 @@ class SqliteQueue:
                 if hidden_s <= 0 and (deliveries := await self._claim(max_messages, visibility_s)):
                     return deliveries
                 left_s = deadline - time.monotonic()
-                if left_s <= 0:
+                if left_s <= 0 or (stop is not None and stop.is_set()):
                     return ()
                 await _wait(arrived, min(pause, left_s, max(hidden_s, 0.001)))
                 pause = min(pause * POLL_GROWTH, LONGEST_POLL_S)

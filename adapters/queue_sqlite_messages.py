@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from core import tracing
 from core.ports.queue import QueueMessage
 
 Connection = sqlite3.Connection
@@ -45,15 +46,17 @@ CREATE INDEX deleted ON messages (ended_at) WHERE state = 'deleted'
 """,
     "ALTER TABLE messages ADD COLUMN redriven_at INTEGER",
     "DROP INDEX by_age",
+    "ALTER TABLE messages ADD COLUMN trace TEXT",
 )
 
-_MESSAGE = "message_id, type, data, time, correlation_id"
+_MESSAGE = "message_id, type, data, time, correlation_id, trace"
 _INSERT = f"""
 INSERT INTO messages (queue, {_MESSAGE}, state, sent_at, visible_at, attempts)
-VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, 0)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, 0)
 ON CONFLICT (queue, message_id) DO UPDATE SET
     type = excluded.type, data = excluded.data, time = excluded.time, correlation_id = excluded.correlation_id,
-    state = 'waiting', sent_at = excluded.sent_at, visible_at = excluded.visible_at, attempts = 0, receipt = NULL,
+    trace = excluded.trace, state = 'waiting',
+    sent_at = excluded.sent_at, visible_at = excluded.visible_at, attempts = 0, receipt = NULL,
     ended_at = NULL, reason = NULL, redriven_at = NULL
 WHERE state = 'deleted' AND ended_at <= ?
 """
@@ -88,13 +91,15 @@ WHERE queue = ? AND state = 'dead'
 def to_row(message: QueueMessage) -> Row:
     """The columns of a message. Raises `TypeError` or `ValueError` for data that JSON has no form for."""
     data = json.dumps(dict(message.data), allow_nan=False, separators=(",", ":"))
-    return message.message_id, message.type, data, message.time.isoformat(), message.correlation_id
+    trace = json.dumps(tracing.valid_carrier(message.trace)) if message.trace else None
+    return message.message_id, message.type, data, message.time.isoformat(), message.correlation_id, trace
 
 
 def to_message(columns: Sequence[Any]) -> QueueMessage:
     """The message of these columns."""
-    message_id, type_, data, time, correlation_id = columns
-    return QueueMessage(message_id, type_, json.loads(data), datetime.fromisoformat(time), correlation_id)
+    message_id, type_, data, time, correlation_id, trace = columns
+    carrier = {} if trace is None else tracing.valid_carrier(json.loads(trace))
+    return QueueMessage(message_id, type_, json.loads(data), datetime.fromisoformat(time), correlation_id, carrier)
 
 
 def insert(connection: Connection, queue: str, rows: Sequence[Row], now: int) -> None:

@@ -81,12 +81,14 @@ class SqsQueue:
         for batch in in_batches([*bodies.values()]):
             await self._send_bodies(batch)
 
-    async def receive(self, *, max_messages: int, wait_s: float, visibility_s: float) -> tuple[Delivery, ...]:
+    async def receive(
+        self, *, max_messages: int, wait_s: float, visibility_s: float, stop: asyncio.Event | None = None
+    ) -> tuple[Delivery, ...]:
         deadline = time.monotonic() + wait_s
         found = await self._poll(max_messages, wait_s, visibility_s)
         while not found:
             left_s = deadline - time.monotonic()
-            if left_s <= 0.01 or self._sqs.closed:
+            if left_s <= 0.01 or self._sqs.closed or (stop is not None and stop.is_set()):
                 return ()
             if left_s < 1 - SHORT_OF_A_SECOND_S:
                 await asyncio.sleep(left_s)

@@ -145,6 +145,10 @@ class Budget:
     def __init__(self, tokens: Allowance, micro_usd: Allowance, prices: Prices) -> None:
         self._tokens, self._micro_usd, self._prices = tokens, micro_usd, prices
 
+    def usd(self, usage: Usage) -> float:
+        """What a call that used this much costs, in US dollars."""
+        return self._prices.micro_usd(usage) / 1_000_000
+
     async def reserve(self, usage: Usage) -> BudgetReservation | None:
         """Take what a call may use at most; None, and nothing taken, where either allowance does not hold it."""
         tokens = await self._tokens.reserve(usage.input_tokens + usage.output_tokens)

@@ -5,10 +5,13 @@ each other choose among more of the oldest at random from then on, so that they 
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime, timedelta
 from uuid import uuid4
+
+from pydantic import ValidationError
 
 from adapters.dynamo import ConditionFailed, Selection
 from adapters.dynamo_tables import DUE
@@ -17,7 +20,10 @@ from adapters.sqlite import to_millis
 from adapters.store_dynamo_attributes import due_attributes, moment_of, to_record
 from adapters.store_dynamo_items import ItemTables, documents_in
 from adapters.store_dynamo_merge import merged
+from core.contract import told
 from core.record import RequestRecord
+
+log = logging.getLogger(__name__)
 
 LOST_CLAIMS = 200
 """After so many items that others claimed first, a claimer is content with what it has."""
@@ -91,4 +97,8 @@ async def _claim_one(where: ItemTables, request_id: str, now: datetime, lease_s:
         item = refused.item
     documents = await documents_in(where, item)
     # Parts replaced in this very moment mean that the item was saved, and the save has the last word on what is due.
-    return to_record(item, documents) if documents else None
+    try:
+        return to_record(item, documents) if documents else None
+    except ValidationError as error:
+        log.error("request %s can't be read: %s", request_id, told(error))
+        return None

@@ -117,7 +117,7 @@ class SqliteRequestStore:
         rows = await self._database.write(
             lambda connection: store_sqlite_items.claim_rows(connection, due, until, limit)
         )
-        return tuple(map(store_sqlite_items.to_record, rows))
+        return tuple(store_sqlite_items.readable(rows))
 
     async def claim_key(
         self, key: str, *, fingerprint: str, resource_id: str, now: datetime, lease_s: float, ttl_s: float

@@ -1,15 +1,21 @@
 """Single requests in the SQLite store: creating, reading, replacing and claiming them."""
 
+import json
+import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from pydantic import ValidationError
 
 from adapters.request_index import index_facts
 from adapters.sqlite import from_millis, to_millis
-from core.contract import rfc3339
+from core.contract import rfc3339, told
 from core.errors import BrokenInvariant, VersionConflict
 from core.record import RequestRecord
 from core.request import Event, RequestId
+
+log = logging.getLogger(__name__)
 
 FIXED_COLUMNS = ("request_id", "resident_id", "building_id", "created_at")
 DERIVED_COLUMNS = (
@@ -145,6 +151,15 @@ def to_record(row: Row) -> RequestRecord:
     return RequestRecord.model_validate_json(
         f'{{"request":{request},"next_action_at":{due},"attempts":{attempts},{internal[1:]}'
     )
+
+
+def readable(rows: Sequence[Row]) -> Iterator[RequestRecord]:
+    """The records that this version of the program can read; of another nobody else's work may depend."""
+    for row in rows:
+        try:
+            yield to_record(row)
+        except ValidationError as error:
+            log.error("request %s can't be read: %s", json.loads(row[0]).get("request_id"), told(error))
 
 
 def timeline(connection: sqlite3.Connection, request_id: RequestId, after: int) -> tuple[Event, ...]:

@@ -14,6 +14,7 @@ from adapters.rate_limits import open_rate_limiters
 from adapters.signatures import parse_secrets
 from adapters.system_config import fill_headers, read_systems
 from core.execution_labels import MESSAGES, ActionKind, ChannelName
+from core.metrics import UNMETERED, Meter
 from core.ports.execution import (
     CallbackReader,
     Channel,
@@ -64,7 +65,9 @@ class OutsideWorld:
     guard: Callable[[str, CallPolicy], CallGuard]
 
 
-def read_world(settings: Settings, environment: Mapping[str, str] = os.environ) -> OutsideWorld:
+def read_world(
+    settings: Settings, environment: Mapping[str, str] = os.environ, *, meter: Meter = UNMETERED
+) -> OutsideWorld:
     """The configuration of the outside systems. Raises `ArtefactRefused`; see `system_config.read_systems`."""
     path = None if settings.systems_file is None else ROOT / settings.systems_file
     config = read_systems(path, environment, production=settings.environment == "production")
@@ -74,7 +77,7 @@ def read_world(settings: Settings, environment: Mapping[str, str] = os.environ) 
         config,
         environment,
         settings.environment == "development",
-        lambda name, policy: CallGuard(name, policy, limiter=limiters.get(name)),
+        lambda name, policy: CallGuard(name, policy, limiter=limiters.get(name), meter=meter),
     )
 
 
@@ -178,7 +181,7 @@ def _channel(world: OutsideWorld, config: SystemConfig) -> Channel | None:
         case ChatSystem():
             from adapters.channel_chat import ChatChannel
 
-            return ChatChannel(config, _secrets(world, config.secret_variable)[0], _http(world, config))
+            return ChatChannel(config, " ".join(_secrets(world, config.secret_variable)), _http(world, config))
         case _:
             return None
 
@@ -190,6 +193,7 @@ def _http(world: OutsideWorld, config: AtlasSystem | WebhookSystem | ChatSystem)
         allow_loopback=world.allow_loopback,
         timeout_s=config.policy.timeout_s,
         response_limit_bytes=config.policy.response_limit_bytes,
+        send_traceparent=config.send_traceparent,
     )
 
 

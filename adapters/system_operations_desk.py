@@ -13,6 +13,7 @@ from adapters.desk_jobs import describe_job, require_entry_allowed
 from adapters.desk_rows import (
     PREFIX,
     Row,
+    cancel_open,
     find_job,
     get_job,
     insert_job,
@@ -32,6 +33,7 @@ from core.errors import Invalid, NotFound, StaleVersion, Unavailable, WrongState
 from core.execution import ActionCall, WorkOrder
 from core.ports.execution import ActionContext, Effect, SystemState
 from core.ports.page import Page
+from core.request import RequestId
 from core.systems import DESK
 from core.visits import Window
 
@@ -174,13 +176,15 @@ class SqliteOperationsDesk:
         actual_hours: float | None,
         now: datetime,
     ) -> WorkOrder:
-        """Close a job; closing a closed one returns it unchanged.
+        """Close a job; closing one that is done returns it unchanged.
 
-        Raises `NotFound`, and `WrongState` for one that waits for others.
+        Raises `NotFound`, and `WrongState` for one that waits for others or was cancelled.
         """
 
         def close(connection: sqlite3.Connection) -> WorkOrder:
             order = _found(get_job(connection, work_order_id))
+            if order.status == "Cancelled":
+                raise WrongState("The job was cancelled; what it took is not counted. Tell it in a comment.")
             if order.status != "Open":
                 return order
             if not order.is_ready:
@@ -194,6 +198,13 @@ class SqliteOperationsDesk:
             return _found(get_job(connection, work_order_id))
 
         return await self._database.write(close)
+
+    async def cancel(self, request_id: RequestId, *, by: str, reason: str, now: datetime) -> tuple[str, ...]:
+        """Cancel the open jobs for a request, but for bookings and closures; their ids, the first opened first."""
+        numbers = await self._database.write(
+            lambda connection: cancel_open(connection, request_id, _AMENITY_KINDS, by, reason, now)
+        )
+        return tuple(f"{PREFIX}{number}" for number in numbers)
 
     async def unannounced(self, limit: int) -> tuple[WorkOrder, ...]:
         """Jobs for requests that are done and whose request was not told of it yet, the first closed first."""

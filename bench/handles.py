@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from core.call_tracing import ARGUMENT
 from core.errors import ServiceUnavailable
 
 
@@ -24,6 +25,8 @@ class _LocalMethod:
         self._method = method
 
     async def remote(self, *args: Any, **kwargs: Any) -> Any:
+        # In the same process, the caller's span is at hand.
+        kwargs.pop(ARGUMENT, None)
         result = self._method(*args, **kwargs)
         return await result if inspect.isawaitable(result) else result
 

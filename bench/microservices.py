@@ -65,8 +65,9 @@ def serve_ingress(settings: Settings, urls: dict[str, str], gather: bool) -> Fas
             _one_call_for_each_request()
         async with stack:
             session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=256)))
-            peers = [HttpHandle(session, urls[name]) for name in ("ai", "decision", "execution")]
-            held.append(await stack.enter_async_context(request_management(settings, *peers)))
+            ai, decision, execution = (HttpHandle(session, urls[name]) for name in ("ai", "decision", "execution"))
+            service = request_management(settings, ai, decision, execution)
+            held.append(await stack.enter_async_context(service))
             yield
 
     app = build_api(lambda: held[0], settings)

@@ -6,6 +6,7 @@ from typing import Any
 
 from adapters import build
 from bench.handles import LocalHandle
+from core.metrics import UNMETERED, Meter
 from core.settings import Settings
 from deployments.ai_processing.deployment import AIProcessing
 from deployments.decision_simulation.deployment import DecisionSimulation
@@ -16,7 +17,7 @@ from deployments.request_management.service import RequestManagementService
 
 @asynccontextmanager
 async def request_management(
-    settings: Settings, ai: Any, decision: Any, execution: Any
+    settings: Settings, ai: Any, decision: Any, execution: Any, meter: Meter = UNMETERED
 ) -> AsyncGenerator[RequestManagementService]:
     """RequestManagement with its embedded adapters over these handles, started, and closed at the end."""
     ports = build.record_keeping(settings)
@@ -27,6 +28,7 @@ async def request_management(
         DecisionSimulationHandle(decision, settings),
         ExecutionHandle(execution),
         version=build.version(),
+        meter=meter,
     )
     service.start()
     try:
@@ -44,13 +46,15 @@ async def one_process(settings: Settings) -> AsyncGenerator[RequestManagementSer
 
 
 @asynccontextmanager
-async def assembled(settings: Settings, ai: object, decision: object) -> AsyncGenerator[RequestManagementService]:
+async def assembled(
+    settings: Settings, ai: object, decision: object, meter: Meter = UNMETERED
+) -> AsyncGenerator[RequestManagementService]:
     """As `one_process`, around thinking services that are there already."""
-    execution = open_service(settings)
+    execution = open_service(settings, meter=meter)
     execution.start()
     handles = (LocalHandle(ai), LocalHandle(decision), LocalHandle(execution))
     try:
-        async with request_management(settings, *handles) as service:
+        async with request_management(settings, *handles, meter=meter) as service:
             yield service
     finally:
         await execution.stop()

@@ -2,11 +2,12 @@
 
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -38,6 +39,8 @@ class Graph:
     http_port: int = field(default_factory=free_port)
     dashboard_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    ray_token: str = field(default_factory=lambda: secrets.token_hex(32))
+    """What Ray's own dashboard and interfaces are opened with."""
 
     def command(self) -> list[str]:
         """What is started."""
@@ -49,6 +52,7 @@ class Graph:
         environment = {
             **os.environ,
             **self.environment,
+            "RAY_AUTH_TOKEN": self.ray_token,
             "AAM_STATE_DIR": str(self.settings.state_dir),
             "AAM_ARTEFACTS_DIR": str(self.settings.artefacts_dir),
         }
@@ -120,6 +124,18 @@ class Graph:
         """What a caller sends to be known."""
         token = LocalTokens(self.settings.local_key).issue(role, sub, valid_for=timedelta(days=1))
         return {"Authorization": f"Bearer {token}"}
+
+    def metrics_endpoints(self) -> list[str]:
+        """Where the nodes show their metrics, as `host:port`."""
+        url, token = f"http://127.0.0.1:{self.dashboard_port}/api/prometheus/sd", f"Bearer {self.ray_token}"
+        groups = httpx.get(url, headers={"Authorization": token}, timeout=10).raise_for_status().json()
+        return [str(target) for group in groups for target in group["targets"]]
+
+    def metrics_pages(self) -> Iterator[str]:
+        """What the endpoints show in Prometheus' text form; one that does not listen yet is left out."""
+        for target in self.metrics_endpoints():
+            with contextlib.suppress(httpx.ConnectError):
+                yield httpx.get(f"http://{target}/metrics", timeout=10).raise_for_status().text
 
     def client(self, role: Role, sub: str) -> httpx.Client:
         """A caller."""

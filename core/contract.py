@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationError,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
@@ -21,6 +22,11 @@ class Contract(BaseModel):
     """A value that crosses a boundary; it never changes after it was made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def told(error: ValidationError) -> str:
+    """Where and why something does not fit, without what it holds: the places of the first faults."""
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['type']}" for one in error.errors()[:5])
 
 
 def rfc3339(moment: datetime) -> str:

@@ -5,6 +5,8 @@ import traceback
 from contextvars import Context, ContextVar
 from typing import Any
 
+from core import tracing
+
 _current: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 
 
@@ -19,21 +21,24 @@ def current_correlation() -> str | None:
 
 
 def detached_context() -> Context:
-    """An empty context but for the correlation id.
+    """An empty context but for the correlation id and the trace.
 
     Serve cancels what hangs on a request's context when its client leaves; what must go on runs in this one.
     """
-    correlation_id, context = _current.get(), Context()
+    correlation_id, trace, context = _current.get(), tracing.carrier(), Context()
     if correlation_id is not None:
         context.run(set_correlation, correlation_id)
+    if trace:
+        context.run(tracing.resume, trace)
     return context
 
 
 class CorrelationFilter(logging.Filter):
-    """Puts the correlation id on every log record, as `correlation_id`."""
+    """Puts the correlation id on every log record, as `correlation_id`, and the trace, as `trace_id`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.correlation_id = _current.get() or "-"
+        record.trace_id = tracing.trace_id() or "-"
         return True
 
 
@@ -59,6 +64,8 @@ def configure_logging(level: int = logging.INFO) -> None:
         return
     handler = logging.StreamHandler()
     handler.addFilter(CorrelationFilter())
-    handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s [%(correlation_id)s] %(message)s"))
+    handler.setFormatter(
+        DiscreetFormatter("%(asctime)s %(levelname)s %(name)s [%(correlation_id)s %(trace_id)s] %(message)s")
+    )
     root.addHandler(handler)
     root.setLevel(level)

@@ -54,6 +54,11 @@ def of_role(role: str) -> str:
     return f"{_ROLE}{role}"
 
 
+def resident_of(subject: str) -> str | None:
+    """The resident id in a subject; None where it is nobody's who lives here."""
+    return subject.removeprefix(_RESIDENT) if subject.startswith(_RESIDENT) else None
+
+
 def is_role(subject: str) -> bool:
     """Whether it is a role's."""
     return subject.startswith(_ROLE)

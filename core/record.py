@@ -9,7 +9,7 @@ from core.contract import Contract, Dollars, Probability, UtcTime
 from core.execution import ExecutionCommand
 from core.labels import Category, Urgency
 from core.messages import DecisionTrace, Retrieved
-from core.request import ExecutionId, Request, ResidentId
+from core.request import ExecutionId, Request, RequestId, ResidentId
 from core.service_terms import ServiceTerms
 
 
@@ -52,6 +52,22 @@ class LabelCorrection(Contract):
     urgency_after: Urgency
     model_version: str | None
     """Of what judged it before."""
+    confidence: Probability | None
+    """Of the category before."""
+
+
+class LabelObjection(Contract):
+    """What a resident said against the labels of their request, kept for learning; it changes none by itself."""
+
+    at: UtcTime
+    by: str
+    category: Category | None = None
+    """What it is instead; None where they said so in words alone."""
+    comment: str | None = None
+    category_before: Category | None
+    """None where nothing had judged the message."""
+    model_version: str | None
+    """Of what judged it."""
     confidence: Probability | None
     """Of the category before."""
 
@@ -100,6 +116,8 @@ class RequestRecord(Contract):
     """
     corrections: tuple[LabelCorrection, ...] = ()
     """Oldest first."""
+    objections: tuple[LabelObjection, ...] = ()
+    """Oldest first."""
     alarmed: bool = False
     """The person on call was alerted to it as an emergency."""
     emergency_raised_at: UtcTime | None = None
@@ -116,6 +134,11 @@ class RequestRecord(Contract):
     """What policy promised; None where the request was never decided."""
     subscribers: tuple[ResidentId, ...] = ()
     """Residents besides the writer who are told of each change: the same fault concerns them."""
+    led_by: RequestId | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The request that carries the work of its open incident, where that is another one.
+
+    Left out of what is stored where it is None, so that replicas of the version before can read it.
+    """
     news: tuple[str, ...] = ()
     """Ids of the messages about executions that were taken in, so that a repeated one changes nothing."""
     calls: tuple[MadeCall, ...] = ()

@@ -1,6 +1,6 @@
 """A resident's request as the public contract shows it, with everything that was thought and done about it."""
 
-from typing import Literal, NewType, Self
+from typing import Annotated, Literal, NewType, Self
 
 from pydantic import Field, StrictBool, StrictFloat, model_validator
 
@@ -102,11 +102,15 @@ class Citation(Contract):
 
 
 class Estimate(Contract):
-    """A distribution in three numbers."""
+    """A distribution in three numbers, and where it was simulated in its deciles."""
 
     mean: float = Field(ge=0.0, allow_inf_nan=False, strict=True)
     p50: float = Field(ge=0.0, allow_inf_nan=False, strict=True)
     p90: float = Field(ge=0.0, allow_inf_nan=False, strict=True)
+    deciles: tuple[Annotated[float, Field(ge=0.0, allow_inf_nan=False, strict=True)], ...] = Field(
+        default=(), max_length=9
+    )
+    """The 10th, 20th, ... 90th percentile; empty where nobody simulated it."""
 
 
 class PlanStep(Contract):
@@ -280,6 +284,8 @@ class Sla(Contract):
     """It was not done by `resolution_due_at`."""
     basis: str
     """`doc_id#key` of the target that applies."""
+    time_zone: str | None = None
+    """The building's (IANA), in which people are told the times; null where nobody has decided yet."""
 
 
 class Preferences(Contract):

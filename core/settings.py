@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     oidc_audience: str | None = None
     oidc_jwks_url: str | None = None
     """Where the issuer's keys are; None to ask the issuer's OpenID configuration."""
+    oidc_client_id: str | None = None
+    """As what the pages are registered at the issuer; people sign in there with `public_url` set besides."""
+    oidc_client_secret: SecretStr | None = None
+    """None for a public client, which PKCE alone protects."""
+    oidc_scopes: str = Field(default="openid profile", pattern=r"^([!-~]+ )*openid( [!-~]+)*$")
+    """What the pages ask the issuer for; with `offline_access` some issuers give what renews a session."""
     gemini_api_key: SecretStr | None = None
     """With it, Gemini gives second opinions and words answers; without it, everything works offline."""
     gemini_model: str = Field(default="gemini-3.5-flash-lite", pattern=r"^[a-z0-9][a-z0-9.-]{0,80}$")
@@ -82,6 +88,18 @@ class Settings(BaseSettings):
     queue_visibility_s: float = Field(default=30.0, gt=0)
     public_url: str | None = Field(default=None, pattern=r"^https?://")
     """Where people reach this service, for links in mails; None for mails without links."""
+    ray_dashboard_url: str | None = Field(default=None, pattern=r"^https?://")
+    """Where operators reach Ray's dashboard, for a link; None for its usual place in development, and for no link in
+    production."""
+    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^?#]+$")
+    """Where traces go (OTLP over HTTP, such as http://127.0.0.1:4318); None to trace nothing."""
+    trace_sampling_ratio: float | None = Field(default=None, ge=0.0, le=1.0)
+    """The share of calls whose whole trace is kept; None for all in development and one in ten in production. Spans
+    that fail are kept in any case."""
+    trust_traceparent: bool = False
+    """Whether a caller's `traceparent` is continued: only behind a gateway that sets it or takes it off."""
+    prometheus_url: str | None = Field(default=None, pattern=r"^https?://")
+    """A Prometheus server whose metrics `aam observe` shows; None to start one on this machine."""
     systems_file: Path | None = None
     """Which outside systems there are (YAML, see docs/systems.md); None to do everything on the operations desk."""
     execution_attempts: int = Field(default=6, ge=1)
@@ -111,6 +129,18 @@ class Settings(BaseSettings):
     def answer_deadline_s(self) -> float:
         """How long a question may wait for its answer's wording."""
         return min(self.gemini_deadline_s, self.resolve_timeout_s / 2)
+
+    @property
+    def dashboard_url(self) -> str | None:
+        """Where Ray's dashboard is; None where nobody said."""
+        usual = "http://127.0.0.1:8265" if self.environment == "development" else None
+        return self.ray_dashboard_url or usual
+
+    @property
+    def traced_share(self) -> float:
+        """The share of calls whose whole trace is kept."""
+        usual = 1.0 if self.environment == "development" else 0.1
+        return usual if self.trace_sampling_ratio is None else self.trace_sampling_ratio
 
     @property
     def database(self) -> Path:

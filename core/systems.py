@@ -53,6 +53,8 @@ class AtlasSystem(Contract):
     password_variable: Variable
     callback_secret_variable: Variable | None = None
     """The secret of its webhooks; None where it sends none."""
+    send_traceparent: bool = False
+    """Whether calls tell it, as `traceparent` (W3C), of the trace that they belong to; where it traces, too."""
     locations: dict[str, int] = Field(default_factory=dict[str, int])
     """Its location's id by building id."""
     policy: CallPolicy = CallPolicy()
@@ -109,6 +111,8 @@ class WebhookSystem(Contract):
     """The signing secret (`whsec_…`) of calls to it."""
     headers: dict[str, str] = Field(default_factory=dict[str, str])
     """Fixed ones; a value `${NAME}` is taken from the environment."""
+    send_traceparent: bool = False
+    """Whether calls tell it, as `traceparent` (W3C), of the trace that they belong to; where it traces, too."""
     actions: dict[ActionKind, ActionMapping] = Field(min_length=1)
     callback_secret_variable: Variable | None = None
     callback: CallbackMapping | None = None
@@ -151,6 +155,8 @@ class ChatSystem(Contract):
     """A bridge to the house's chat: messages to staff as signed CloudEvents."""
 
     kind: Literal["chat"]
+    send_traceparent: bool = False
+    """Whether calls tell it, as `traceparent` (W3C), of the trace that they belong to; where it traces, too."""
     name: SystemName = "chat"
     url: Url
     network: Literal["public", "private"] = "public"

@@ -1,4 +1,8 @@
-"""SQS's protocol over HTTP for tests: moto's server, with queues of each test's own."""
+"""SQS's protocol over HTTP for tests: moto's server, with queues of each test's own.
+
+They are made by `deploy/aws/queues.yaml`, which is what production deploys; `tests/deploy/test_aws_stacks.py` holds
+that to what `aam queue create` makes. Queues with names of a test's own are made by the latter.
+"""
 
 import hashlib
 import os
@@ -10,8 +14,9 @@ from unittest.mock import patch
 from adapters import queue_sqs_walk
 from adapters.queue_sqs import SqsQueue
 from adapters.queue_sqs_connection import Sqs
-from adapters.queue_sqs_setup import create_queues
+from adapters.queue_sqs_setup import QUEUES, create_queues
 from tests.aws_server import CREDENTIALS, endpoint
+from tests.aws_stacks import deploy
 
 # SQS is many servers, of which a poll that does not wait may overlook some; moto is one.
 queue_sqs_walk.WAIT_S = 0
@@ -31,8 +36,15 @@ def open_sqs_queue(folder: Path, name: str, **options: Any) -> SqsQueue:
 @cache
 def _queues(folder: Path, name: str) -> str:
     prefix = f"test-{hashlib.sha256(str(folder).encode()).hexdigest()[:20]}"
-    client = _client()
-    create_queues(client, prefix, [name])
+    if name in QUEUES:
+        return _deployed(prefix)
+    create_queues(_client(), prefix, [name])
+    return prefix
+
+
+@cache
+def _deployed(prefix: str) -> str:
+    deploy("queues", f"{prefix}-queues", Environment="staging", QueuePrefix=prefix)
     return prefix
 
 

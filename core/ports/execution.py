@@ -220,9 +220,16 @@ class OperationsDesk(OutsideSystem, Protocol):
         actual_hours: float | None,
         now: datetime,
     ) -> WorkOrder:
-        """Close a job; closing a closed one returns it unchanged.
+        """Close a job; closing one that is done returns it unchanged.
 
-        Raises `NotFound`, and `WrongState` for one that waits for others.
+        Raises `NotFound`, and `WrongState` for one that waits for others or was cancelled.
+        """
+        ...
+
+    async def cancel(self, request_id: RequestId, *, by: str, reason: str, now: datetime) -> tuple[str, ...]:
+        """Cancel the open jobs for a request, whose matter is settled without them; their ids, the first opened first.
+
+        Bookings and closures stay: a shared place is taken for its time, whatever becomes of the request.
         """
         ...
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from core.contract import Contract
 from core.messages import Retrieved, RetrieveQuery
+from core.ports.library import Library
 from core.request import Answer, Citation, Classification
 from core.rules import CataloguedOption, RuleBook
 
@@ -89,6 +90,11 @@ class Knowledge(Protocol):
 
 class KnowledgeIndex(Knowledge, Protocol):
     """A knowledge base that says what it holds, and can be closed."""
+
+    @property
+    def library(self) -> Library:
+        """Its documents, for people to read."""
+        ...
 
     @property
     def documents(self) -> int:

@@ -1,7 +1,8 @@
 """A durable queue that delivers at least once."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ class QueueMessage:
     data: Mapping[str, Any]
     time: datetime
     correlation_id: str
+    trace: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The W3C trace context of whoever sent it (`core.tracing.Carrier`); empty where it was not traced."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,13 @@ class Queue(Protocol):
         """
         ...
 
-    async def receive(self, *, max_messages: int, wait_s: float, visibility_s: float) -> tuple[Delivery, ...]:
-        """Up to `max_messages`, waiting up to `wait_s` for the first; about the oldest first."""
+    async def receive(
+        self, *, max_messages: int, wait_s: float, visibility_s: float, stop: asyncio.Event | None = None
+    ) -> tuple[Delivery, ...]:
+        """Up to `max_messages`, waiting up to `wait_s` for the first; about the oldest first.
+
+        Once `stop` is set the waiting ends as soon as the queue allows, with what it has given until then.
+        """
         ...
 
     async def extend(self, delivery: Delivery, *, visibility_s: float) -> None:

@@ -167,7 +167,8 @@ class RequestStore(Protocol):
         """Items whose `next_action_at` is at or before `now`, oldest first, each moved `lease_s` ahead.
 
         A claim changes `next_action_at` and counts `attempts`, not `version`. Two callers never get the same item
-        within one lease.
+        within one lease. One that this version of the program can't read, as a newer one wrote it, is logged and left
+        to a later look, so that the others don't wait for it.
         """
         ...
 

@@ -6,18 +6,22 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from core.errors import AppError, BrokenInvariant, Invalid
+from core.explanation import Explanation
 from core.messages import AssessItem, Assessment, ItemFailure
+from core.metrics import STAGES, UNMETERED, Meter, timed
 from core.ports.intelligence import LanguageModel
 from core.request import Classification, Risk
 from deployments.ai_processing.cascade import DEADLINE_S, Cascade
 from deployments.ai_processing.issues import FoundIssue, name_issues, split_issues
 from deployments.ai_processing.merger import Local, Merger
+from deployments.ai_processing.occlusion import explain
 from deployments.ai_processing.safety import SafetyFinding, SafetyScreen
 from deployments.ai_processing.text import TextModel, TextPrediction
 
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+SERVICE = "ai_processing"
 Failures = dict[int, ItemFailure]
 """What went wrong, by the item's place in the batch."""
 
@@ -46,8 +50,10 @@ class Assessor:
         *,
         advice: Mapping[str, str],
         deadline_s: float = DEADLINE_S,
+        meter: Meter = UNMETERED,
     ) -> None:
         """`advice` says what to do now, by the id of a safety rule, with a `default`."""
+        self._meter = meter
         self._screen = screen
         self._text_model = text_model
         self._risk_model = risk_model
@@ -64,7 +70,8 @@ class Assessor:
         def predict(places: Sequence[int]) -> list[Risk]:
             return self._risk_model.predict([items[p] for p in places], [classified[p] for p in places])
 
-        risks = _attempt(predict, list(classified), failures)
+        with timed(self._meter, STAGES, service=SERVICE, stage="risk"):
+            risks = _attempt(predict, list(classified), failures)
         return [
             self._with_finding(failures[place], findings[place])
             if place in failures
@@ -80,9 +87,14 @@ class Assessor:
         _, classified = await self._understand(items, self._screen_all(texts), failures)
         return [failures[place] if place in failures else classified[place] for place in range(len(texts))]
 
+    def explain(self, message_text: str) -> Explanation:
+        """What each word adds to the labels; blocking. Raises `Invalid` for a text without words."""
+        return explain(message_text, self._text_model, self._screen, self.version)
+
     def _screen_all(self, texts: Sequence[str]) -> list[SafetyFinding | None]:
         """The screen, before any model: what it finds is known whatever fails afterwards."""
-        return [self._screen.screen(text.strip()) for text in texts]
+        with timed(self._meter, STAGES, service=SERVICE, stage="screen"):
+            return [self._screen.screen(text.strip()) for text in texts]
 
     def _with_finding(self, failure: ItemFailure, finding: SafetyFinding | None) -> ItemFailure:
         if finding is None:
@@ -100,11 +112,12 @@ class Assessor:
         )
         sound = [place for place in range(len(texts)) if place not in failures]
         # On the event loop: a thread of its own costs more than it frees, since a replica has about one core.
-        local = _attempt(
-            lambda places: self._look_at([texts[place] for place in places], [findings[place] for place in places]),
-            sound,
-            failures,
-        )
+        with timed(self._meter, STAGES, service=SERVICE, stage="text"):
+            local = _attempt(
+                lambda places: self._look_at([texts[place] for place in places], [findings[place] for place in places]),
+                sound,
+                failures,
+            )
         confidences = [self._merger.local_confidence(each, items[place]) for place, each in local.items()]
         opinions = await self.cascade.second_opinions([each.text for each in local.values()], confidences)
         return local, {

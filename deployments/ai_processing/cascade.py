@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from core.errors import LanguageModelFailure, LanguageModelUnavailable
+from core.metrics import SECOND_OPINIONS, STAGES, UNMETERED, Meter, timed
 from core.ports.intelligence import LanguageModel
 from core.request import Classification
 
@@ -31,6 +32,7 @@ class Cascade:
     """How often a message was to be sent on, by what came of it; of `over_budget` and `circuit_open`, none left."""
     seen: int = 0
     """All messages, sent on or not."""
+    meter: Meter = UNMETERED
 
     async def second_opinions(self, texts: Sequence[str], confidences: Sequence[float]) -> list[Classification | None]:
         """The language model's labels for each text below the floor; None where it was not asked or had none to give.
@@ -50,7 +52,8 @@ class Cascade:
     async def _ask(self, text: str) -> Classification | None:
         outcome: Outcome = "failed"
         try:
-            opinion = await asyncio.wait_for(self.language_model.classify(text), self.deadline_s)
+            with timed(self.meter, STAGES, service="ai_processing", stage="second_opinion"):
+                opinion = await asyncio.wait_for(self.language_model.classify(text), self.deadline_s)
             outcome = "silent" if opinion is None else "answered"
             return opinion
         except TimeoutError:
@@ -67,6 +70,7 @@ class Cascade:
             _log.warning("the language model failed to classify (%s); the local labels stand\n%s", kind, where)
         finally:
             self.outcomes[outcome] += 1
+            self.meter.add(SECOND_OPINIONS, outcome=outcome)
         return None
 
 

@@ -1,12 +1,13 @@
 """Models that serve together, made from their artefacts and tried before anybody depends on them."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 from core.errors import ArtefactRefused
+from core.explanation import Explanation
 from core.messages import AssessItem, Assessment, ItemFailure
 from core.models_config import Source
 
@@ -25,6 +26,10 @@ class Judge(Protocol):
         """One result for each item, in order."""
         ...
 
+    def explain(self, message_text: str) -> Explanation:
+        """What each word adds to the labels; blocking. Raises `Invalid` for a text without words."""
+        ...
+
 
 @dataclass(frozen=True)
 class ModelSet:
@@ -36,6 +41,8 @@ class ModelSet:
     serving: Judge
     silent: Judge
     """As `serving`, but it never asks for a second opinion."""
+    reference: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+    """The share of each value of a label in what they gave on their own test data; empty where nobody kept them."""
 
     @property
     def name(self) -> str:

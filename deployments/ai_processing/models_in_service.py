@@ -125,6 +125,10 @@ class ModelsInService:
         self._meter.refused(refusal is not None)
         _log.info("models in service: %s", self._served.describe())
 
+    def restate(self) -> None:
+        """Say again whether the wanted models were refused: Ray forgets a gauge that nobody repeats."""
+        self._meter.refused(self._refusal is not None)
+
     def _refuse(self, problem: Exception) -> None:
         self._refusal = _reason(problem)
         self._meter.refused(True)

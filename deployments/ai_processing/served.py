@@ -24,6 +24,10 @@ class Meter(ShadowMeter, Protocol):
         """So many messages were answered by these models."""
         ...
 
+    def judged(self, models: ModelSet, answers: Sequence[Assessment | ItemFailure]) -> None:
+        """These are their answers."""
+        ...
+
     def refused(self, is_refused: bool) -> None:
         """Whether what was last asked for is not what serves."""
         ...
@@ -60,6 +64,7 @@ class Served:
             return []
         answers = await self.current.serving.assess(items)
         self.meter.answered("current", self.current.name, len(items))
+        self.meter.judged(self.current, answers)
         if self.shadow is not None:
             self.shadow.offer(items, answers)
         return answers
@@ -73,6 +78,7 @@ class Served:
             return await self._ask_current(items)
         failed = [place for place, answer in enumerate(answers) if isinstance(answer, ItemFailure)]
         self.meter.answered("canary", canary.name, len(items) - len(failed))
+        self.meter.judged(canary, answers)
         instead = await self._ask_current([items[place] for place in failed])
         for place, answer in zip(failed, instead, strict=True):
             answers[place] = answer

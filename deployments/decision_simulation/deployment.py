@@ -9,8 +9,11 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from adapters import build
+from core.call_tracing import continues_traces
 from core.correlation import configure_logging
 from core.entry import EntryTerms
+from core.errors import NotFound
+from core.knowledge import KnowledgeDocument, KnowledgePage, KnowledgeQuery
 from core.labels import ApprovalTier, Category, Role, Trade, Urgency
 from core.messages import (
     ItemFailure,
@@ -21,12 +24,14 @@ from core.messages import (
     RetrieveQuery,
     ServiceHealth,
 )
+from core.metrics import Meter
 from core.ports.intelligence import KnowledgeIndex
 from core.request import Decision, FactorScores, ResolutionOption, Risk, Sla
 from core.rules import RuleBook
 from core.service_terms import ServiceTerms
 from core.settings import Settings
 from core.what_if import WhatIfOrder, WhatIfRun
+from core.what_if_figures import ChangeableFigures
 from deployments.decision_simulation.answer import KnowledgeAnswerer
 from deployments.decision_simulation.gates import tier_for_cost, visit_terms
 from deployments.decision_simulation.handles import what_if_runs
@@ -34,6 +39,7 @@ from deployments.decision_simulation.resolver import Resolver, stable_seed
 from deployments.decision_simulation.retrieval import PASSAGES, Retrieval
 from deployments.decision_simulation.versions_in_service import VersionInService, outdated
 from deployments.decision_simulation.waiting import WaitingTimes
+from deployments.decision_simulation.what_if.figures import changeable
 from deployments.decision_simulation.what_if.scenario import apply
 
 LOG = logging.getLogger(__name__)
@@ -58,11 +64,14 @@ class _Serving:
         self.waiting.refresh(self.waiting.workload, datetime.now(UTC), seed)
 
 
+@continues_traces
 class DecisionSimulation:
     """One replica. Beside the calls the waiting times are brought up to date and a new knowledge base is taken up."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, meter: Meter | None = None) -> None:
         configure_logging()
+        build.start_tracing(settings, "DecisionSimulation")
+        self._meter = meter or build.meter()
         self._settings = settings
         self._embedder = build.embedder(settings)
         self._versions = VersionInService(
@@ -79,9 +88,9 @@ class DecisionSimulation:
         build.rules_archive(settings).keep(knowledge.rules)
         retrieval = Retrieval(knowledge, self._embedder)
         waiting = WaitingTimes(knowledge.rules, ZoneInfo(settings.time_zone))
-        model = build.language_model(settings)
+        model = build.language_model(settings, self._meter)
         answerer = KnowledgeAnswerer(model)
-        resolver = Resolver(knowledge.rules, retrieval, answerer, waiting, settings.time_zone, model)
+        resolver = Resolver(knowledge.rules, retrieval, answerer, waiting, settings.time_zone, model, self._meter)
         serving = _Serving(knowledge, retrieval, waiting, resolver)
         serving.refresh()
         return serving
@@ -131,6 +140,27 @@ class DecisionSimulation:
             min_score=self._now.knowledge.min_score,
         )
 
+    def knowledge_page(self, query: KnowledgeQuery, limit: int, cursor: str | None) -> KnowledgePage:
+        """The documents in force that match. Raises `InvalidCursor`."""
+        return self._now.knowledge.library.page(query, limit, cursor)
+
+    def knowledge_document(self, doc_id: str) -> KnowledgeDocument:
+        """What a document says and decides. Raises `NotFound`."""
+        found = self._now.knowledge.library.document(doc_id)
+        if found is None:
+            raise NotFound("The knowledge base has no such document.")
+        return found
+
+    def versions(self) -> dict[str, str]:
+        """What serves, each with its version."""
+        now = self._now
+        return {
+            "knowledge_base": now.rules.kb_version,
+            "policy": now.rules.policy_version,
+            "embedder": now.retrieval.embedder,
+            "waiting_times": now.waiting.tables.version,
+        }
+
     def authority(self, role: Role, building_id: str | None = None) -> ApprovalTier:
         """The highest tier that the approval policy of the building lets a role stand for."""
         return self._now.rules.of(building_id).approvals.authority.get(role, ApprovalTier.NONE)
@@ -172,6 +202,10 @@ class DecisionSimulation:
         rules = self._now.rules
         await asyncio.to_thread(apply, rules, order.scenario)
         return await self._what_ifs.start(run_id, rules, order, self._settings.time_zone)
+
+    def what_if_figures(self) -> ChangeableFigures:
+        """Which figures of the rules in force a question usually changes."""
+        return changeable(self._now.rules)
 
     async def what_if(self, run_id: str) -> WhatIfRun:
         """How a run stands. Raises `NotFound`."""

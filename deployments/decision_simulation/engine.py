@@ -65,6 +65,10 @@ class Settled:
     """Until when what starts at once must be documented and agreed to."""
     document_versions: Mapping[str, int]
     report: CheckReport
+    option_gates: tuple[Gate, ...] = ()
+    """Those of single options, and of the request; `gates` has their words."""
+    autonomy: Autonomy | None = None
+    """None where it was not asked for."""
 
 
 class DecisionEngine:
@@ -169,6 +173,8 @@ class DecisionEngine:
             document_by=_document_by(plan),
             document_versions=plan.house.document_versions(item.building_id, plan.waits, options),
             report=plan.report,
+            option_gates=gates,
+            autonomy=autonomy,
         )
 
     def _gates(self, plan: Prepared, options: Sequence[ResolutionOption]) -> tuple[Gate, ...]:

@@ -60,9 +60,10 @@ def outlook_of(option: ResolutionOption, match: Match, samples: Samples, scales:
 
 
 def estimate(ascending: Floats) -> Estimate:
-    """Mean, median and 90th percentile of an ascending sample, to two decimals."""
+    """Mean, median, 90th percentile and deciles of an ascending sample, to two decimals."""
     return Estimate(
         mean=round(float(ascending.sum()) / ascending.size, 2),
         p50=round(quantile(ascending, 0.5), 2),
         p90=round(quantile(ascending, 0.9), 2),
+        deciles=tuple(round(quantile(ascending, tenth / 10), 2) for tenth in range(1, 10)),
     )

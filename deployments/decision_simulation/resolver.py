@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -14,6 +15,7 @@ import numpy as np
 from core.errors import AppError, Invalid
 from core.labels import Category, Intent, Trade, Urgency
 from core.messages import DecisionTrace, ItemFailure, Resolved, ResolveItem, Retrieved
+from core.metrics import STAGES, UNMETERED, Meter, timed
 from core.ports.intelligence import LanguageModel, ProposedOption
 from core.request import Answer, Decision, FactorScores, ResolutionOption, Risk, Sla
 from core.rules import RuleBook, rules_hash
@@ -21,6 +23,7 @@ from core.service_terms import ServiceTerms
 from deployments.decision_simulation.case import Case, subject_of
 from deployments.decision_simulation.decision import decide
 from deployments.decision_simulation.engine import DecisionEngine, Settled
+from deployments.decision_simulation.gate_metrics import count_autonomy, count_gates
 from deployments.decision_simulation.offers import OfferCounts, ask_for_drafts
 from deployments.decision_simulation.replay import as_recorded, record_inputs
 from deployments.decision_simulation.retrieval import Evidence, Retrieval
@@ -74,8 +77,10 @@ class Resolver:
         waiting: TablesSource,
         zone: str = "UTC",
         drafter: LanguageModel | None = None,
+        meter: Meter = UNMETERED,
     ) -> None:
         """Without a `drafter`, options come from the catalogue alone."""
+        self._meter = meter
         self._retrieval = retrieval
         self._answerer = answerer
         self._waiting = waiting
@@ -94,7 +99,7 @@ class Resolver:
             return []
         self._waiting.observe(max(items, key=lambda item: item.at).workload)
         seeds = [stable_seed(item.request_id, self._engine.rules.kb_version) for item in items]
-        results = await self._resolve(items, seeds, self._waiting.tables, REPLICATIONS)
+        results = await self._resolve(items, seeds, self._waiting.tables, REPLICATIONS, self._meter)
         return [
             ItemFailure(code=result.code, detail=result.detail) if isinstance(result, AppError) else result
             for result in results
@@ -148,22 +153,33 @@ class Resolver:
         return self._waiting.what_if(item.workload, self._engine.crews(item), item.at, seed)
 
     async def _resolve(
-        self, items: Sequence[ResolveItem], seeds: Sequence[int], tables: WaitingTables, replications: int
+        self,
+        items: Sequence[ResolveItem],
+        seeds: Sequence[int],
+        tables: WaitingTables,
+        replications: int,
+        meter: Meter = UNMETERED,
     ) -> list[Resolved | AppError]:
+        """`meter` counts decisions on real messages; what is only simulated is none."""
         items = [as_recorded(item) for item in items]
         found = await self._find(items)
         cases = [
             Case(item, seed, replications, tables.quantiles, known.answered, known.evidence.passages, known.proposals)
             for item, seed, known in zip(items, seeds, found, strict=True)
         ]
-        settled = await asyncio.to_thread(self._engine.settle, cases)
+        with self._timed("settle"):
+            settled = await asyncio.to_thread(self._engine.settle, cases)
+        for outcome in settled:
+            if isinstance(outcome, Settled):
+                _count(meter, outcome)
         rows = zip(cases, settled, found, strict=True)
         return [self._result(case, outcome, known, tables) for case, outcome, known in rows]
 
     async def _find(self, items: Sequence[ResolveItem]) -> list[_Found]:
         """Evidence for every item and answers for the questions."""
         asking = [place for place, item in enumerate(items) if self._is_question(item)]
-        evidence = await asyncio.to_thread(self._retrieval.look_up, items, asking)
+        with self._timed("look_up"):
+            evidence = await asyncio.to_thread(self._retrieval.look_up, items, asking)
         drafting = [place for place, item in enumerate(items) if place not in asking and self._may_draft(item)]
         answers, drafts = await asyncio.gather(
             asyncio.gather(*(self._ask(items[place], evidence[place]) for place in asking)),
@@ -186,7 +202,11 @@ class Resolver:
         if self._drafter is None:
             return ()
         catalogue = self._engine.house(item.building_id).catalogue
-        return await ask_for_drafts(self._drafter, item, subject_of(item), evidence.passages, catalogue)
+        with self._timed("draft"):
+            return await ask_for_drafts(self._drafter, item, subject_of(item), evidence.passages, catalogue)
+
+    def _timed(self, stage: str) -> AbstractContextManager[None]:
+        return timed(self._meter, STAGES, service="decision_simulation", stage=stage)
 
     def _is_question(self, item: ResolveItem) -> bool:
         return item.classification.intent is Intent.ANSWER_QUESTION and self._engine.verdict(item).question
@@ -194,9 +214,10 @@ class Resolver:
     async def _ask(self, item: ResolveItem, evidence: Evidence) -> Answer | None:
         """The answer; None also when answering failed, since a person then answers."""
         try:
-            return await self._answerer.answer(
-                item.message_text, item.building_id, evidence.passages, evidence.sentences
-            )
+            with self._timed("answer"):
+                return await self._answerer.answer(
+                    item.message_text, item.building_id, evidence.passages, evidence.sentences
+                )
         except Exception:
             LOG.exception("A question could not be answered; it goes to a person", extra={"request": item.request_id})
             return None
@@ -242,6 +263,12 @@ class Resolver:
             gates=settled.gates,
             document_versions=dict(settled.document_versions),
         )
+
+
+def _count(meter: Meter, settled: Settled) -> None:
+    count_gates(meter, settled.option_gates, [option.option_id for option in settled.options])
+    if settled.autonomy is not None and settled.options:
+        count_autonomy(meter, selects=settled.autonomy.carry_out is not None)
 
 
 def stable_seed(request_id: str, kb_version: str) -> int:

@@ -96,7 +96,13 @@ def promise(
         quiet_end=rules.entry.quiet_end,
     )
     due = terms.due()
-    return Sla(response_due_at=due.response, resolution_due_at=due.resolution, basis=due.basis), terms
+    sla = Sla(
+        response_due_at=due.response,
+        resolution_due_at=due.resolution,
+        basis=due.basis,
+        time_zone=str(calendar.time_zone),
+    )
+    return sla, terms
 
 
 def due_at(start: datetime, hours: float, business: bool, zone: tzinfo) -> datetime:

@@ -15,6 +15,8 @@ from core.errors import Conflict, Invalid, Unavailable
 from core.execution import ExecutionCommand
 from core.execution_labels import ExecutionStatus
 from core.labels import Urgency
+from core.message_tracing import process_span
+from core.metrics import STAGES, UNMETERED, Meter, timed
 from core.ports.queue import Delivery, Queue
 from deployments.execution.executor import ENDED, Executor, Progress, utc_now
 from deployments.execution.ordering import PAUSE_S, Ordering
@@ -66,7 +68,9 @@ class Consumer:
         poll_wait_s: float = 1.0,
         draw: Callable[[], float] = random.random,
         clock: Callable[[], datetime] = utc_now,
+        meter: Meter = UNMETERED,
     ) -> None:
+        self._meter = meter
         self._queue = queue
         self._executor = executor
         self._ordering = ordering
@@ -126,7 +130,7 @@ class Consumer:
     async def _receive(self, free: int) -> tuple[Delivery, ...]:
         try:
             return await self._queue.receive(
-                max_messages=free, wait_s=self._poll_wait_s, visibility_s=self._visibility_s
+                max_messages=free, wait_s=self._poll_wait_s, visibility_s=self._visibility_s, stop=self._stopping
             )
         except Unavailable as error:
             logger.warning("the queue can't be read: %s", error.detail)
@@ -142,6 +146,9 @@ class Consumer:
         except Invalid as error:
             self._begin(delivery, self._put_aside(delivery, error.detail))
             return
+        if delivery.attempts == 1:
+            waited_s = max(0.0, (self._clock() - delivery.message.time).total_seconds())
+            self._meter.observe(STAGES, waited_s, service="execution", stage="wait")
         lane = command.request_id or command.execution_id
         earlier = None if command.urgency is Urgency.EMERGENCY else self._last_of_lane.get(lane)
         turn = turn_of(delivery, command)
@@ -166,14 +173,16 @@ class Consumer:
         async with self._kept_hidden(delivery):
             if earlier is not None:
                 await asyncio.wait({earlier})
-            verdict = await self._judge(delivery, command, self._with_rests(delivery, turn))
+            with process_span(delivery.message, "executions", command):
+                verdict = await self._judge(delivery, command, self._with_rests(delivery, turn))
         await self._settle(delivery, verdict, command.urgency)
 
     async def _judge(self, delivery: Delivery, command: ExecutionCommand, turn: Turn) -> Verdict:
         try:
             if not await self._ordering.may_begin(command, delivery.message.time):
                 return Verdict(Fate.AGAIN, pause_s=self._retries.busy_pause_s(PAUSE_S, self._draw()))
-            progress = await self._executor.execute(command, turn)
+            with timed(self._meter, STAGES, service="execution", stage="carry_out"):
+                progress = await self._executor.execute(command, turn)
             return self._verdict(progress, command, delivery)
         except (Invalid, Conflict) as error:
             reason = error.detail

@@ -1,56 +1,69 @@
 """Execution on Ray Serve: a consumer of the queue that also answers questions about what it did."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from adapters import build
+from core import tracing
+from core.call_tracing import continues_traces
 from core.correlation import configure_logging
 from core.erasure import ErasureScope
 from core.execution import Execution as ExecutionView
 from core.execution import ExecutionCommand, WorkOrder
 from core.execution_labels import NoticeKind
 from core.messages import ServiceHealth
+from core.metrics import UNMETERED, Meter
 from core.notices import NotificationPreferences
 from core.ports.execution import DeliveredNotification, SystemState
 from core.ports.page import Page
-from core.request import ExecutionId
+from core.request import ExecutionId, RequestId
 from core.settings import Settings
 from deployments.execution.completions import CompletionNews, CompletionPoller
 from deployments.execution.executor import utc_now
 from deployments.execution.notices.adoption import InboxAdoption
 from deployments.execution.notices.notifier import Notices
-from deployments.execution.notices.on_call import on_call_by_rules
+from deployments.execution.notices.on_call import home_zone_by_rules, on_call_by_rules
 from deployments.execution.notices.pushing import NoticeSweeper
 from deployments.execution.operations import ExecutionService
 
 
 def open_notices(
-    settings: Settings, clock: Callable[[], datetime] = utc_now, *, adoption: InboxAdoption | None = None
+    settings: Settings,
+    clock: Callable[[], datetime] = utc_now,
+    *,
+    adoption: InboxAdoption | None = None,
+    meter: Meter = UNMETERED,
 ) -> Notices:
     """The notifier with the channels that are configured; it holds documents of its own."""
+    rules = build.rules_in_force(settings)
     return Notices(
         build.document_store(settings),
-        build.channels(settings),
+        build.channels(settings, meter),
         build.message_templates(),
-        on_call_by_rules(build.rules_in_force(settings), settings.time_zone),
+        on_call_by_rules(rules, settings.time_zone),
         zone=settings.time_zone,
         public_url=settings.public_url,
         key=build.notice_key(settings),
         clock=clock,
         adoption=adoption,
+        home_zone=home_zone_by_rules(rules),
+        meter=meter,
     )
 
 
-def open_service(settings: Settings, clock: Callable[[], datetime] = utc_now) -> ExecutionService:
+def open_service(
+    settings: Settings, clock: Callable[[], datetime] = utc_now, meter: Meter = UNMETERED
+) -> ExecutionService:
     """Everything that one replica does, with what the settings name; to be called on a running event loop."""
     desk, old_inbox = build.operations_desk(settings)
-    systems, routes, readers = build.outside_systems(settings, desk)
+    systems, routes, readers = build.outside_systems(settings, desk, meter)
     documents = build.document_store(settings)
     adoption = InboxAdoption(old_inbox, documents)
-    notices = open_notices(settings, clock, adoption=adoption)
+    notices = open_notices(settings, clock, adoption=adoption, meter=meter)
     log, outcomes = build.execution_log(settings), build.outcome_queue(settings)
     poller = CompletionPoller(
-        build.completion_sources(settings), CompletionNews(log, outcomes, clock), documents, clock
+        build.completion_sources(settings, meter), CompletionNews(log, outcomes, clock), documents, clock
     )
     return ExecutionService(
         log=log,
@@ -67,15 +80,18 @@ def open_service(settings: Settings, clock: Callable[[], datetime] = utc_now) ->
         call_limits=build.call_limits(settings),
         background=(NoticeSweeper(notices), adoption, poller),
         clock=clock,
+        meter=meter,
     )
 
 
+@continues_traces
 class Execution:
     """One replica: the service and its consumer."""
 
     def __init__(self, settings: Settings) -> None:
         configure_logging()
-        self._service = open_service(settings)
+        build.start_tracing(settings, "Execution")
+        self._service = open_service(settings, meter=build.meter())
         self._service.start()
 
     async def enqueue(self, command: ExecutionCommand) -> ExecutionView:
@@ -158,6 +174,10 @@ class Execution:
             correlation_id=correlation_id,
         )
 
+    async def cancel_work_orders(self, request_id: RequestId, *, by: str, reason: str) -> tuple[str, ...]:
+        """Cancel the open jobs for a request."""
+        return await self._service.cancel_work_orders(request_id, by=by, reason=reason)
+
     async def notifications(
         self, *, recipient: str | None, limit: int, cursor: str | None
     ) -> Page[DeliveredNotification]:
@@ -184,6 +204,10 @@ class Execution:
         """Switch a kind of message off."""
         return await self._service.unsubscribe(token)
 
+    async def load(self) -> dict[str, float]:
+        """What waits in the queue."""
+        return await self._service.load()
+
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """What `scaling.QueueDepthPolicy` goes by; Serve asks now and then."""
         return await self._service.load()
@@ -200,3 +224,4 @@ class Execution:
         """Stop polling first; what is in hand finishes."""
         await self._service.stop()
         await self._service.close()
+        await asyncio.to_thread(tracing.flush)

@@ -15,6 +15,7 @@ from core.errors import SystemBusy
 from core.execution import Execution, ExecutionCommand
 from core.execution_labels import ActionKind, ExecutionStatus, StepStatus
 from core.labels import Urgency
+from core.metrics import EXECUTIONS, UNMETERED, Meter
 from core.ports.execution import ExecutionLog, Notifier, OutsideSystem
 from core.ports.queue import Queue, QueueMessage
 from core.request import ExecutionId, ExecutionStep
@@ -81,6 +82,7 @@ class Executor:
         call_timeout_s: float = 30.0,
         call_limits: Mapping[str, float] | None = None,
         clock: Callable[[], datetime] = utc_now,
+        meter: Meter = UNMETERED,
     ) -> None:
         """`call_limits` bounds one call of an outside system with its own repetitions; else `call_timeout_s` does.
 
@@ -99,6 +101,7 @@ class Executor:
         )
         self._reports = Reports(outcomes, notifier, timeout_s=min(call_timeout_s, 10.0), clock=clock)
         self._clock = clock
+        self._meter = meter
 
     def plan(self, command: ExecutionCommand) -> tuple[ExecutionStep, ...]:
         """The steps of a command, none of them tried. Raises `Invalid` for needs that are no earlier actions."""
@@ -264,6 +267,8 @@ class Executor:
     async def _finish(self, execution: Execution, status: ExecutionStatus, reason: str | None = None) -> Execution:
         finished = execution.model_copy(update={"status": status, "updated_at": self._clock(), "reason": reason})
         await self._log.finish(finished)
+        if status in ENDED:
+            self._meter.add(EXECUTIONS, status=status)
         return finished
 
 

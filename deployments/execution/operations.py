@@ -12,6 +12,7 @@ from core.errors import NotFound, Unavailable, WrongState
 from core.execution import Execution, ExecutionCommand, ExecutionOutcome, WorkOrder
 from core.execution_labels import ActionKind, ExecutionStatus, NoticeKind
 from core.messages import ServiceHealth
+from core.metrics import UNMETERED, Meter
 from core.notices import NotificationPreferences
 from core.ports.documents import DocumentStore
 from core.ports.execution import (
@@ -25,13 +26,13 @@ from core.ports.execution import (
 )
 from core.ports.page import Page
 from core.ports.queue import Queue, QueueMessage
-from core.request import ExecutionId
+from core.request import ExecutionId, RequestId
 from core.settings import Settings
 from deployments.execution.callbacks import Callbacks
 from deployments.execution.consumer import Consumer, retry_id
 from deployments.execution.desk_announcements import DeskAnnouncements
 from deployments.execution.executor import Executor, utc_now
-from deployments.execution.load import QueueLoad
+from deployments.execution.load import QueueGauges, QueueLoad
 from deployments.execution.ordering import Ordering
 from deployments.execution.retries import RetryPolicy
 
@@ -82,6 +83,7 @@ class ExecutionService:
         call_limits: Mapping[str, float] | None = None,
         oldest_age_limit_s: float = 300.0,
         clock: Callable[[], datetime] = utc_now,
+        meter: Meter = UNMETERED,
     ) -> None:
         """To be called on a running event loop.
 
@@ -96,7 +98,8 @@ class ExecutionService:
         self._commands = commands
         self._outcomes = outcomes
         self._version = version
-        self._background = (*background, DeskAnnouncements(desk, self.tell_completion, clock))
+        gauges = QueueGauges(commands, meter, clock, systems.values())
+        self._background = (*background, DeskAnnouncements(desk, self.tell_completion, clock), gauges)
         self._tasks: set[asyncio.Task[None]] = set()
         self._oldest_age_limit_s = oldest_age_limit_s
         self._clock = clock
@@ -111,6 +114,7 @@ class ExecutionService:
             call_timeout_s=call_timeout_s,
             call_limits=call_limits,
             clock=clock,
+            meter=meter,
         )
         self._consumer = Consumer(
             commands,
@@ -119,6 +123,7 @@ class ExecutionService:
             retries=retries,
             visibility_s=settings.queue_visibility_s,
             clock=clock,
+            meter=meter,
         )
         self._callbacks = Callbacks(readers, log, outcomes, documents, clock)
         self._load = QueueLoad(commands, clock)
@@ -262,6 +267,13 @@ class ExecutionService:
             await self.tell_completion(order, correlation_id)
             await self._desk.announced(order.work_order_id)
         return order
+
+    async def cancel_work_orders(self, request_id: RequestId, *, by: str, reason: str) -> tuple[str, ...]:
+        """Cancel the desk's open jobs for a request that is settled without them; their ids. May be repeated.
+
+        The request is told nothing: whoever asks for it is about to change it. Raises `SystemUnavailable`.
+        """
+        return await self._desk.cancel(request_id, by=by, reason=reason, now=self._clock())
 
     async def tell_completion(self, order: WorkOrder, correlation_id: str | None = None) -> None:
         """Put the end of a job into the queue of news, under the same id at each repetition. Raises `Unavailable`."""

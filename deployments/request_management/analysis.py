@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from core.errors import AppError, Invalid, ServiceUnavailable
+from core.explanation import Explanation
+from core.knowledge import KnowledgeDocument, KnowledgePage, KnowledgeQuery
 from core.labels import Category, Intent, Urgency
 from core.messages import (
     AssessItem,
@@ -16,6 +18,7 @@ from core.messages import (
     Workload,
 )
 from core.request import Classification, Decision, RequestId, Risk
+from core.safety_check import SafetyCheck
 from deployments.request_management.peers import AIProcessing, DecisionSimulation
 from deployments.request_management.schemas import (
     DecisionQuestion,
@@ -41,6 +44,14 @@ class Analysis:
     async def classify(self, message_text: str) -> Classification:
         """Labels of a message."""
         return (await self._assess(AssessItem(message_text=message_text, at=self._clock()))).classification
+
+    async def explain(self, message_text: str) -> Explanation:
+        """What each word of a message adds to its labels."""
+        return await self._ai.explain(message_text)
+
+    async def check_safety(self, message_text: str) -> SafetyCheck:
+        """What the life-safety rules alone say of a message."""
+        return await self._ai.check_safety(message_text)
 
     async def predict_risk(self, question: RiskQuestion) -> Risk:
         """Risk of a message with the history that the caller tells."""
@@ -117,6 +128,14 @@ class Analysis:
     async def describe_knowledge(self) -> KnowledgeFacts:
         """What is indexed and how it is searched."""
         return await self._decision.describe_knowledge()
+
+    async def knowledge_page(self, query: KnowledgeQuery, limit: int, cursor: str | None) -> KnowledgePage:
+        """The documents in force that match. Raises `InvalidCursor`."""
+        return await self._decision.knowledge_page(query, limit, cursor)
+
+    async def knowledge_document(self, doc_id: str) -> KnowledgeDocument:
+        """What a document says and decides. Raises `NotFound`."""
+        return await self._decision.knowledge_document(doc_id)
 
     async def _assess(self, item: AssessItem) -> Assessment:
         result = await self._ai.assess(item)

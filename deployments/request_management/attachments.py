@@ -130,6 +130,7 @@ class Attachments:
         attachment_id: str,
     ) -> StoredAttachment:
         resident_id, building_id = home
+        now = self._clock()
         made = StoredAttachment(
             attachment_id=AttachmentId(attachment_id),
             resident_id=resident_id,
@@ -139,7 +140,8 @@ class Attachments:
             size_bytes=len(checked.content),
             sha256=hashlib.sha256(checked.content).hexdigest(),
             uploaded_by=principal.sub,
-            created_at=self._clock(),
+            # As JSON keeps it: a document's order is made of it, and must be the same when it is read again.
+            created_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
         )
         # The note comes first: whatever is stored after it is found again when nobody claims it.
         await self._note_loose(made)

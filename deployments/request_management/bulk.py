@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from core.contract import Contract
+from core.contract import WHOLE, Contract
 from core.errors import AppError
 from core.identity import Principal
 from core.labels import Category, Status, Urgency
@@ -24,6 +24,10 @@ class BulkAmendment(Contract):
 
     request_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=MOST_REQUESTS)]
     """The same one twice counts once."""
+    versions: dict[Identifier, Annotated[int, Field(ge=1), WHOLE]] = Field(
+        default_factory=dict[Identifier, Annotated[int, Field(ge=1), WHOLE]], max_length=MOST_REQUESTS
+    )
+    """The versions that the caller has seen, by request; one that has changed since is left as it is."""
     status: Status | None = None
     category: Category | None = None
     urgency: Urgency | None = None
@@ -77,16 +81,16 @@ async def amend_each(requests: Requests, principal: Principal, order: BulkAmendm
 
     async def one(request_id: str) -> BulkResult:
         async with room:
-            return await _amend_one(requests, principal, request_id, order.amendment)
+            return await _amend_one(requests, principal, request_id, order)
 
     results = tuple(await asyncio.gather(*map(one, dict.fromkeys(order.request_ids))))
     changed = sum(result.ok for result in results)
     return BulkAnswer(results=results, changed=changed, failed=len(results) - changed)
 
 
-async def _amend_one(requests: Requests, principal: Principal, request_id: str, amendment: Amendment) -> BulkResult:
+async def _amend_one(requests: Requests, principal: Principal, request_id: str, order: BulkAmendment) -> BulkResult:
     try:
-        changed = await requests.amend(principal, request_id, amendment, None)
+        changed = await requests.amend(principal, request_id, order.amendment, order.versions.get(request_id))
     except AppError as error:
         detail = error.detail if error.status < 500 else "Something that this needs does not answer now."
         problem = BulkProblem(

@@ -171,6 +171,15 @@ def comment_notice(record: RequestRecord, text: str, *, by_staff: bool) -> Execu
     return command.model_copy(update={"request_id": None})
 
 
+def objection_notice(record: RequestRecord) -> ExecutionCommand:
+    """Tell staff that the resident says that their message was understood wrongly."""
+    request = record.request
+    told = _tell_staff(request, "request_needs_person", reason="The resident says that it was understood wrongly.")
+    command = _command(record, "obj", urgency_of(request), POLICY, (told,))
+    # The objection itself is the line of the story; that it was passed on is none.
+    return command.model_copy(update={"request_id": None})
+
+
 def urgency_of(request: Request) -> Urgency:
     """As labelled; an emergency is one whatever its urgency says, and what nobody labelled is taken for High."""
     labels = request.classification

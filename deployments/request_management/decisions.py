@@ -50,7 +50,9 @@ def apply_decision(
         safety_rule=classification.safety_rule,
         confidence=round(classification.confidence, 4),
     )
-    draft.move(resolved.status, _decision_sentence(resolved))
+    # Told by a mark of its own, so that a page can say so in any language.
+    unanswered = {"no_answer": True} if _is_unanswered(resolved) else {}
+    draft.move(resolved.status, _decision_sentence(resolved), **unanswered)
     if resolved.act_now is not None:
         _act_at_once(draft, require_option(record, resolved.options, resolved.act_now), resolved)
     draft.send(commands_for_decision(record, classification, resolved, draft.at))
@@ -112,6 +114,9 @@ def _carry_out(draft: Draft, option: ResolutionOption, resolved: Resolved) -> No
     if draft.record.ordered_usd > 0:
         draft.tell("selection_left", "Other work was ordered already; policy leaves the selection open.", internal=True)
         return
+    if draft.record.led_by is not None:
+        draft.tell("left_to_lead", "Another request carries the work; policy selects nothing.", internal=True)
+        return
     line = next((gate for gate in resolved.trace.gates if gate.startswith(AUTONOMY)), None)
     draft.actor = POLICY
     choose(draft, option, line)
@@ -122,11 +127,15 @@ def _decision_sentence(resolved: Resolved) -> str:
         return resolved.decision.escalation.reason
     if resolved.status is Status.ANSWERED:
         return "The question was answered from the building's documents."
-    if resolved.status is Status.NEEDS_REVIEW and resolved.trace.inputs.get("answered") is False:
+    if _is_unanswered(resolved):
         return "I don't know: the building's documents hold no sure answer. A person will answer you."
     if resolved.status is Status.NEEDS_REVIEW:
         return "A person will look at it."
     return f"{len(resolved.options)} options are ready to choose from."
+
+
+def _is_unanswered(resolved: Resolved) -> bool:
+    return resolved.status is Status.NEEDS_REVIEW and resolved.trace.inputs.get("answered") is False
 
 
 def keep_assessment(record: RequestRecord, assessment: Assessment, now: datetime) -> Change | None:

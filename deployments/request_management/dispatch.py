@@ -5,9 +5,11 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from core import tracing
 from core.correlation import detached_context, set_correlation
 from core.envelopes import unwrap_outcome, wrap_command
 from core.errors import AppError, Invalid, NotFound, Unavailable, VersionConflict
+from core.message_tracing import process_span
 from core.ports.queue import Delivery, Queue
 from core.ports.store import RequestStore
 from core.record import RequestRecord
@@ -62,7 +64,8 @@ class Dispatcher:
     async def _attempt(self, record: RequestRecord) -> None:
         set_correlation(record.correlation_id)
         try:
-            await self.dispatch(record)
+            with tracing.span("dispatch", attributes={"aam.request_id": record.request.request_id}):
+                await self.dispatch(record)
         except AppError as error:
             log.warning("dispatch of %s left for the sweeper: %s", record.request.request_id, error.code)
 
@@ -98,7 +101,8 @@ class OutcomeConsumer:
         """Take one message; where that fails, the others are not held up, and after some tries it is set aside."""
         set_correlation(delivery.message.correlation_id)
         try:
-            await self._take(delivery)
+            with process_span(delivery.message, "outcomes"):
+                await self._take(delivery)
         except Exception as error:
             log.exception("outcome %s was not taken", delivery.message.message_id)
             if not isinstance(error, Unavailable) and delivery.attempts >= OUTCOME_ATTEMPTS:

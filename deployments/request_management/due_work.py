@@ -4,10 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
+from core import tracing
 from core.correlation import detached_context, set_correlation
 from core.errors import AppError
+from core.metrics import DUE_WORK, DUE_WORK_LAG, UNMETERED, Meter
 from core.ports.store import RequestStore
 from core.record import NextAction, RequestRecord
 from core.settings import Settings
@@ -24,28 +26,6 @@ CAPACITY = 200
 LAG_EVERY_S = 10.0
 
 Starter = Callable[[RequestRecord], "asyncio.Future[Any]"]
-
-
-class DueWorkMetrics(Protocol):
-    """Where it is shown how due work goes."""
-
-    def lag(self, seconds: float) -> None:
-        """For how long the oldest due item has waited."""
-        ...
-
-    def began(self, action: NextAction) -> None:
-        """A due action was begun."""
-        ...
-
-
-class NoMetrics:
-    """Shows nothing."""
-
-    def lag(self, seconds: float) -> None:
-        """Nothing."""
-
-    def began(self, action: NextAction) -> None:
-        """Nothing."""
 
 
 def due_actions(record: RequestRecord, now: datetime) -> tuple[NextAction, ...]:
@@ -68,6 +48,7 @@ class Sweeper:
         dispatcher: Dispatcher,
         revision: Revision,
         clock: Callable[[], datetime],
+        meter: Meter = UNMETERED,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -79,7 +60,7 @@ class Sweeper:
         }
         self._in_hand: set[asyncio.Future[Any]] = set()
         self._lag_shown_at: datetime | None = None
-        self.metrics: DueWorkMetrics = NoMetrics()
+        self._meter = meter
 
     def on(self, action: NextAction, start: Starter) -> None:
         """Have this action done by `start`, which must take the action off the record in the write that it makes."""
@@ -123,12 +104,12 @@ class Sweeper:
         now = self._clock()
         if self._lag_shown_at is None or (now - self._lag_shown_at).total_seconds() >= LAG_EVERY_S:
             self._lag_shown_at = now
-            self.metrics.lag(await self.lag_s())
+            self._meter.set(DUE_WORK_LAG, await self.lag_s())
 
     def _start(self, record: RequestRecord) -> None:
         actions = due_actions(record, self._clock())
         for action in actions:
-            self.metrics.began(action)
+            self._meter.add(DUE_WORK, action=action)
             start = self._starters.get(action)
             if start is not None:
                 self._hold(start(record))
@@ -148,7 +129,10 @@ class Sweeper:
         try:
             for action in actions:
                 effect, now = EFFECTS[action], self._clock()
-                record = await change_record(self._store, request_id, lambda current, e=effect, t=now: e(current, t))
+                with tracing.span("due work", attributes={"aam.request_id": request_id, "aam.due_action": str(action)}):
+                    record = await change_record(
+                        self._store, request_id, lambda current, e=effect, t=now: e(current, t)
+                    )
             if record.outbox:
                 await self._dispatcher.dispatch(record)
         except AppError as error:

@@ -51,6 +51,8 @@ class KnownIncident(Contract):
     incident_id: str
     title: str
     since: UtcTime
+    likely: bool = False
+    """The message names what the fault is of."""
 
 
 class Similar(Contract):
@@ -116,10 +118,16 @@ class Duplicates:
     async def _known(self, building: BuildingId, new: Matter) -> tuple[KnownIncident, ...]:
         accepted = await self._incidents.accepted(building)
         named = {SYSTEMS[system][0] for system in (new.mentions.systems if new.mentions else ())}
-        by_fit = sorted(accepted, key=lambda one: one.title.split(":")[0] not in named)
-        return tuple(
-            KnownIncident(incident_id=one.incident_id, title=one.title, since=one.created_at) for one in by_fit
+        known = (
+            KnownIncident(
+                incident_id=one.incident_id,
+                title=one.title,
+                since=one.created_at,
+                likely=one.title.split(":")[0] in named,
+            )
+            for one in accepted
         )
+        return tuple(sorted(known, key=lambda one: not one.likely))
 
     async def attach(self, principal: Principal, request_id: str, earlier_id: str) -> Request:
         """End a request in favour of the resident's earlier one. Raises `Invalid`, `WrongState`, `NotFound`.

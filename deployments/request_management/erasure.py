@@ -68,6 +68,7 @@ KEPT_OF_RECORD = frozenset(
         "published",
         "terms",
         "last_event",
+        "led_by",
         "news",
         "calls",
         "retrieved",
@@ -77,7 +78,9 @@ KEPT_OF_RECORD = frozenset(
         "attempts",
     }
 )
-REPLACED_OF_RECORD = frozenset({"request", "correlation_id", "selected_by", "corrections", "subscribers", "trace"})
+REPLACED_OF_RECORD = frozenset(
+    {"request", "correlation_id", "selected_by", "corrections", "objections", "subscribers", "trace"}
+)
 DROPPED_OF_RECORD = frozenset({"outbox", "emergency_raised_at"})
 """The outbox is empty by then."""
 
@@ -88,6 +91,7 @@ _PLAIN_DETAILS = frozenset(
         "basis",
         "category_after",
         "category_before",
+        "category_said",
         "code",
         "comment_id",
         "cost_usd",
@@ -203,6 +207,10 @@ def _around(record: RequestRecord, request: Request, scope: ErasureScope) -> Req
         "correlation_id": ERASED,
         "selected_by": scope.renamed(record.selected_by),
         "corrections": tuple(one.model_copy(update={"by": scope.renamed(one.by)}) for one in record.corrections),
+        "objections": tuple(
+            one.model_copy(update={"by": scope.renamed(one.by), "comment": one.comment and ERASED})
+            for one in record.objections
+        ),
         "subscribers": tuple(one for one in record.subscribers if one != scope.resident_id),
         "trace": record.trace and _trace(record.trace),
     }

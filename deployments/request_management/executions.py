@@ -5,7 +5,7 @@ from datetime import datetime
 
 from core.errors import NotFound, WrongState
 from core.execution import Execution
-from core.execution_labels import MESSAGES
+from core.execution_labels import MESSAGES, StepStatus
 from core.identity import Principal
 from core.ports.execution import SystemState
 from core.ports.page import Page
@@ -15,6 +15,7 @@ from core.request import ExecutionId, RequestId
 from core.status import ENDED
 from deployments.request_management import access, news
 from deployments.request_management.dispatch import change_record
+from deployments.request_management.incident_lead import require_orderable
 from deployments.request_management.peers import ExecutionDesk
 
 
@@ -71,6 +72,9 @@ class Executions:
         request = record.request
         if request.status in ENDED:
             raise WrongState(f"The request is {request.status}; reopen it first.")
+        for step in execution.steps:
+            if step.status is not StepStatus.SUCCEEDED:
+                require_orderable(record, step.action)
         summary = request.execution
         if summary is not None and summary.execution_id == execution.execution_id:
             return

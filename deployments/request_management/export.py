@@ -1,4 +1,4 @@
-"""Requests as CSV or JSON, a page at a time, newest first."""
+"""Requests as CSV or JSON, a page at a time."""
 
 import csv
 import io
@@ -72,7 +72,7 @@ class Export:
     async def pages(
         self, principal: Principal, where: RequestFilter, since: datetime | None, before: datetime | None
     ) -> AsyncIterator[tuple[Request, ...]]:
-        """The requests made in `[since, before)`, newest first; at least one page, which may be empty."""
+        """The requests made in `[since, before)`, in the list's order; at least one page, which may be empty."""
         access.require_role(principal, access.STAFF)
         cursor: str | None = None
         while True:
@@ -82,7 +82,8 @@ class Export:
                 for one in page.items
                 if (since is None or one.created_at >= since) and (before is None or one.created_at < before)
             )
-            is_past = since is not None and bool(page.items) and page.items[-1].created_at < since
+            newest_first = not where.needs_attention
+            is_past = newest_first and since is not None and bool(page.items) and page.items[-1].created_at < since
             cursor = page.next_cursor
             if cursor is None or is_past:
                 return

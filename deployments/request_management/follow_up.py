@@ -5,7 +5,7 @@ is taken off in the very change that it causes; one whose time has moved is set 
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.contract import rfc3339
 from core.execution import ExecutionCommand
@@ -65,6 +65,11 @@ def remind_of_selection(record: RequestRecord, now: datetime) -> Change | None:
     draft = Draft(record, now, SYSTEM)
     if record.request.status is not Status.AWAITING_SELECTION or record.terms is None:
         draft.schedule(NextAction.REMIND, None)
+        return draft.done()
+    if record.led_by is not None:
+        # There is nothing to choose while another request carries the work; afterwards there is again.
+        later = now + timedelta(hours=record.terms.remind_after_hours)
+        draft.schedule(NextAction.REMIND, outside_quiet_hours(later, record.terms))
         return draft.done()
     allowed = outside_quiet_hours(now, record.terms)
     draft.schedule(NextAction.REMIND, allowed if allowed > now else None)

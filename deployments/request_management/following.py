@@ -21,16 +21,36 @@ _TO_RESOLVED: dict[Status, tuple[Status, ...]] = {
 """From where a request may be resolved together with others, and what lies between."""
 
 
-def join(record: RequestRecord, incident_id: str, title: str, actor: str, now: datetime) -> Change | None:
-    """The request is one of an incident's, and its resident is told so."""
+def join(
+    record: RequestRecord, incident_id: str, title: str, lead: RequestId, actor: str, now: datetime
+) -> Change | None:
+    """The request is one of an open incident's, and its resident is told so; from then on `lead` carries the work."""
     request = record.request
+    led_by = None if lead == request.request_id else lead
     if request.incident_id == incident_id:
-        return None
+        return _led_by(record, led_by, now)
     draft = Draft(record, now, actor)
     draft.set(incident_id=incident_id)
+    draft.record_fields["led_by"] = led_by
+    if led_by is None and request.status in ENDED:
+        # It ended while it was made the leader, so that no later change will say so.
+        draft.schedule(NextAction.INCIDENT, now)
     message = f"Others report the same fault; staff deal with all of it as one: {title}."
     draft.tell("incident_joined", message, incident_id=incident_id)
     draft.send(tell(record, "joined", (request.resident_id,), "incident_joined"))
+    return draft.done()
+
+
+def free(record: RequestRecord, incident_id: str, now: datetime) -> Change | None:
+    """The incident is over: what is still open in it has work of its own again."""
+    return _led_by(record, None, now) if record.request.incident_id == incident_id else None
+
+
+def _led_by(record: RequestRecord, led_by: RequestId | None, now: datetime) -> Change | None:
+    if record.led_by == led_by:
+        return None
+    draft = Draft(record, now, SYSTEM)
+    draft.record_fields["led_by"] = led_by
     return draft.done()
 
 
@@ -41,7 +61,7 @@ def leave(record: RequestRecord, incident_id: str, actor: str, now: datetime) ->
         return None
     draft = Draft(record, now, actor)
     draft.set(incident_id=None)
-    draft.record_fields["subscribers"] = ()
+    draft.record_fields.update(subscribers=(), led_by=None)
     draft.schedule(NextAction.INCIDENT, None)
     message = "Your request is dealt with by itself again, apart from what others report."
     draft.tell("incident_left", message, incident_id=incident_id)
@@ -89,6 +109,7 @@ def end_with_lead(record: RequestRecord, incident_id: str, title: str, now: date
     if request.incident_id != incident_id or request.status in ENDED or _was_told(record, incident_id):
         return None
     draft = Draft(record, now, SYSTEM)
+    draft.record_fields["led_by"] = None
     draft.tell("incident_ended", f"The fault is reported as fixed: {title}.", incident_id=incident_id)
     emergency = request.classification is not None and request.classification.emergency
     between = None if emergency else _TO_RESOLVED.get(request.status)

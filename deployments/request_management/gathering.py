@@ -8,12 +8,21 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from core import tracing
 from core.errors import BrokenInvariant, ServiceUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    span: tracing.Span
+    trace: tracing.Carrier
 
 
 class Gathered(Generic[Item, Result]):
@@ -33,7 +42,7 @@ class Gathered(Generic[Item, Result]):
         self._send = send
         self._max_size = max_size
         self._max_calls = max_calls
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[tuple[Item, asyncio.Future[Result], _Waiting]] = deque()
         self._calls: set[asyncio.Task[None]] = set()
         self._flush_is_due = False
 
@@ -41,12 +50,13 @@ class Gathered(Generic[Item, Result]):
         """The result for this item."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append((item, future))
-        if not self._flush_is_due:
-            self._flush_is_due = True
-            # What other tasks ask for in this same turn of the loop goes along.
-            loop.call_soon(self._flush)
-        return await future
+        with tracing.span("gathered") as span:
+            self._waiting.append((item, future, _Waiting(span, tracing.carrier())))
+            if not self._flush_is_due:
+                self._flush_is_due = True
+                # What other tasks ask for in this same turn of the loop goes along.
+                loop.call_soon(self._flush)
+            return await future
 
     def _flush(self) -> None:
         self._flush_is_due = False
@@ -62,19 +72,33 @@ class Gathered(Generic[Item, Result]):
         self._calls.discard(call)
         self._flush()
 
-    async def _call(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _call(self, batch: list[tuple[Item, asyncio.Future[Result], _Waiting]]) -> None:
         try:
-            results = await self._send([item for item, _ in batch])
+            with _call_span([waiting for _, _, waiting in batch]):
+                for _, future, waiting in batch[1:]:
+                    if not future.done():
+                        waiting.span.link(tracing.carrier())
+                results = await self._send([item for item, _, _ in batch])
             if len(results) != len(batch):
                 raise BrokenInvariant(f"{len(batch)} items were sent and {len(results)} results came back.")
         except BaseException as error:
             failure = error if isinstance(error, Exception) else ServiceUnavailable("The call was broken off.")
-            for _, future in batch:
+            for _, future, _ in batch:
                 if not future.done():
                     future.set_exception(failure)
             if isinstance(error, Exception):
                 return
             raise
-        for (_, future), result in zip(batch, results, strict=True):
+        for (_, future, _), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)
+
+
+def _call_span(waiting: Sequence[_Waiting]) -> AbstractContextManager[tracing.Span]:
+    """The span of one call for many: within the first item's trace, with a link to each of the others'.
+
+    Where some are sampled, the first of those counts as the first.
+    """
+    traces = sorted((each.trace for each in waiting if each.trace), key=lambda trace: not tracing.is_sampled(trace))
+    first, *others = traces or (tracing.NOTHING,)
+    return tracing.span("gathered call", attributes={"aam.batch.size": len(waiting)}, parent=first, links=others)

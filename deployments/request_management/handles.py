@@ -13,12 +13,15 @@ from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from core.call_tracing import TracedHandle
 from core.correlation import current_correlation
 from core.entry import EntryTerms
 from core.erasure import ErasureScope
 from core.errors import AppError, ServiceUnavailable
 from core.execution import Execution, ExecutionCommand, WorkOrder
 from core.execution_labels import NoticeKind
+from core.explanation import Explanation
+from core.knowledge import KnowledgeDocument, KnowledgePage, KnowledgeQuery
 from core.labels import ApprovalTier, Category, Role, Trade, Urgency
 from core.messages import (
     AssessItem,
@@ -34,10 +37,12 @@ from core.messages import (
 from core.notices import NotificationPreferences
 from core.ports.execution import DeliveredNotification, SystemState
 from core.ports.page import Page
-from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk, Sla
+from core.request import Decision, ExecutionId, FactorScores, RequestId, ResolutionOption, Risk, Sla
+from core.safety_check import SafetyCheck
 from core.service_terms import ServiceTerms
 from core.settings import Settings
 from core.what_if import WhatIfOrder, WhatIfRun
+from core.what_if_figures import ChangeableFigures
 from deployments.request_management.gathering import Gathered
 
 T = TypeVar("T")
@@ -72,7 +77,7 @@ class AIProcessingHandle:
     """`AIProcessing` over a handle."""
 
     def __init__(self, handle: DeploymentHandle[Any], settings: Settings) -> None:
-        self._handle = handle
+        self._handle = TracedHandle(handle, "AIProcessing")
         self._timeout_s = settings.assess_timeout_s
         self._gathered = Gathered(self._assess)
 
@@ -83,6 +88,18 @@ class AIProcessingHandle:
     async def _assess(self, items: list[AssessItem]) -> list[Assessment | ItemFailure]:
         return await ask(self._handle.assess.remote(items), self._timeout_s)
 
+    async def explain(self, message_text: str) -> Explanation:
+        """What each word adds."""
+        return await ask(self._handle.explain.remote(message_text), self._timeout_s)
+
+    async def check_safety(self, message_text: str) -> SafetyCheck:
+        """What the rules alone say."""
+        return await ask(self._handle.check_safety.remote(message_text), LOOKUP_TIMEOUT_S)
+
+    async def versions(self) -> dict[str, str]:
+        """Which models serve."""
+        return await ask(self._handle.versions.remote(), LOOKUP_TIMEOUT_S)
+
     async def health(self) -> ServiceHealth:
         """How the service is."""
         return await ask(self._handle.health.remote(), LOOKUP_TIMEOUT_S)
@@ -92,7 +109,7 @@ class DecisionSimulationHandle:
     """`DecisionSimulation` over a handle."""
 
     def __init__(self, handle: DeploymentHandle[Any], settings: Settings) -> None:
-        self._handle = handle
+        self._handle = TracedHandle(handle, "DecisionSimulation")
         self._timeout_s = settings.resolve_timeout_s
         self._gathered = Gathered(self._resolve)
         # A question in the same call may wait for a language model; an emergency must not wait with it.
@@ -130,6 +147,18 @@ class DecisionSimulationHandle:
     async def describe_knowledge(self) -> KnowledgeFacts:
         """What is indexed."""
         return await ask(self._handle.describe_knowledge.remote(), LOOKUP_TIMEOUT_S)
+
+    async def knowledge_page(self, query: KnowledgeQuery, limit: int, cursor: str | None) -> KnowledgePage:
+        """Documents in force."""
+        return await ask(self._handle.knowledge_page.remote(query, limit, cursor), LOOKUP_TIMEOUT_S)
+
+    async def knowledge_document(self, doc_id: str) -> KnowledgeDocument:
+        """One document."""
+        return await ask(self._handle.knowledge_document.remote(doc_id), LOOKUP_TIMEOUT_S)
+
+    async def versions(self) -> dict[str, str]:
+        """Which knowledge base serves."""
+        return await ask(self._handle.versions.remote(), LOOKUP_TIMEOUT_S)
 
     async def authority(self, role: Role, building_id: str | None = None) -> ApprovalTier:
         """The highest tier of a role."""
@@ -174,6 +203,10 @@ class DecisionSimulationHandle:
         """Begin a run."""
         return await ask(self._handle.start_what_if.remote(run_id, order), self._timeout_s)
 
+    async def what_if_figures(self) -> ChangeableFigures:
+        """Which figures a question usually changes."""
+        return await ask(self._handle.what_if_figures.remote(), LOOKUP_TIMEOUT_S)
+
     async def what_if(self, run_id: str) -> WhatIfRun:
         """How a run stands."""
         return await ask(self._handle.what_if.remote(run_id), LOOKUP_TIMEOUT_S)
@@ -195,7 +228,7 @@ class ExecutionHandle:
     """`ExecutionDesk` over a handle."""
 
     def __init__(self, handle: DeploymentHandle[Any]) -> None:
-        self._handle = handle
+        self._handle = TracedHandle(handle, "Execution")
 
     async def enqueue(self, command: ExecutionCommand) -> Execution:
         """Check, log and queue a command."""
@@ -229,6 +262,11 @@ class ExecutionHandle:
             correlation_id=current_correlation(),
         )
         return await ask(response, LOOKUP_TIMEOUT_S)
+
+    async def cancel_work_orders(self, request_id: RequestId, *, by: str, reason: str) -> tuple[str, ...]:
+        """Cancel open jobs."""
+        call = self._handle.cancel_work_orders.remote(request_id, by=by, reason=reason)
+        return await ask(call, LOOKUP_TIMEOUT_S)
 
     async def calendar(
         self, *, start: datetime, end: datetime, buildings: frozenset[str] | None, limit: int
@@ -300,6 +338,10 @@ class ExecutionHandle:
     async def acknowledge(self, notification_id: str, by: str) -> DeliveredNotification:
         """Take an alert."""
         return await ask(self._handle.acknowledge.remote(notification_id, by=by), LOOKUP_TIMEOUT_S)
+
+    async def load(self) -> dict[str, float]:
+        """What waits in the queue."""
+        return await ask(self._handle.load.remote(), LOOKUP_TIMEOUT_S)
 
     async def erase(self, scope: ErasureScope) -> tuple[str, ...]:
         """Take a resident's data out."""

@@ -15,6 +15,8 @@ from deployments.request_management.likeness import Matter
 from deployments.request_management.matters import SYSTEMS
 
 MOST_MEMBERS = 200
+MOST_TITLE = 200
+"""Characters of a title."""
 
 
 class IncidentStatus(StrEnum):
@@ -70,7 +72,7 @@ def propose(building_id: BuildingId, first: Matter, second: Matter, probability:
         incident_id=incident_id_of(RequestId(lead.request_id)),
         building_id=building_id,
         status=IncidentStatus.PROPOSED,
-        title=title_of(lead, other),
+        title=title_of(building_id, lead, other),
         lead=RequestId(lead.request_id),
         members=(RequestId(lead.request_id), RequestId(other.request_id)),
         likeness={other.request_id: round(probability, 4)},
@@ -80,14 +82,14 @@ def propose(building_id: BuildingId, first: Matter, second: Matter, probability:
     )
 
 
-def title_of(first: Matter, second: Matter) -> str:
-    """In the system's words, never in a resident's: everybody in the building may read it."""
+def title_of(building_id: BuildingId, first: Matter, second: Matter) -> str:
+    """What it is of and where, in the system's words and never in a resident's: the whole building may read it."""
     named = first.mentions.systems & second.mentions.systems if first.mentions and second.mentions else ()
     common = [system for system in SYSTEMS if system in named]
     topics = [first.trade or first.category, second.trade or second.category]
     topic = next((str(topic) for topic in topics if topic is not None), "Fault")
     name = SYSTEMS[common[0]][0] if common else topic.capitalize()
-    return f"{name}: reported from several homes"
+    return f"{name}: reported from several homes of building {building_id}"[:MOST_TITLE]
 
 
 def add_proposal(incident: Incident, request_id: RequestId, probability: float, now: datetime) -> Incident:
@@ -101,14 +103,23 @@ def add_proposal(incident: Incident, request_id: RequestId, probability: float, 
     return incident.model_copy(update={**more, "likeness": likeness, "updated_at": now})
 
 
-def accept(incident: Incident, by: str, title: str | None, now: datetime) -> Incident:
-    """Staff agree to all that is proposed; once more, to what was proposed since, or to finish what was left."""
+def accept(incident: Incident, by: str, title: str | None, now: datetime, leader: RequestId | None = None) -> Incident:
+    """Staff agree to all that is proposed; once more, to what was proposed since, or to finish what was left.
+
+    `leader` is the request among its members that carries the work; it can't be another one later, which might have
+    ordered the work. Raises `Invalid`, `WrongState`.
+    """
     _require_active(incident)
     members = tuple(dict.fromkeys((*incident.members, *incident.candidates)))
+    if leader is not None and incident.status is IncidentStatus.ACCEPTED and leader != incident.lead:
+        raise WrongState("The incident is accepted already, and led by another request.")
+    if leader is not None and leader not in members:
+        raise Invalid(f"Request {leader[:80]} is not in this incident and can't lead it.")
     return incident.model_copy(
         update={
             "status": IncidentStatus.ACCEPTED,
             "title": title or incident.title,
+            "lead": leader or incident.lead,
             "members": members,
             "candidates": (),
             "decided_by": by,

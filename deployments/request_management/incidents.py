@@ -21,13 +21,15 @@ from core.ports.documents import Document, DocumentStore
 from core.ports.page import Page
 from core.ports.store import RequestStore
 from core.record import NextAction, RequestRecord
-from core.request import BuildingId, RequestId, ResidentId
+from core.request import BuildingId, Request, RequestId, ResidentId
 from core.status import ENDED, UNJUDGED
 from deployments.request_management import access, following, incident
 from deployments.request_management.change import SYSTEM, Change
 from deployments.request_management.dispatch import CONFLICT_RETRIES, Dispatcher, change_record
 from deployments.request_management.erasure import forget_subscriber
 from deployments.request_management.incident import ACTIVE, Incident, IncidentStatus
+from deployments.request_management.incident_lead import leader_of
+from deployments.request_management.incident_proposals import Proposals, Turn
 from deployments.request_management.intake import named_home
 from deployments.request_management.likeness import Matter, duplicate_matches, incident_match, model
 from deployments.request_management.peers import DecisionSimulation
@@ -68,10 +70,11 @@ class Incidents:
     ) -> None:
         self._store = store
         self._documents = documents
+        self._proposals = Proposals(documents, clock)
         self._decision = decision
         self._dispatcher = dispatcher
         self._clock = clock
-        # One at a time for each building, so that forty reports of one minute become one proposal.
+        # One at a time for each building: forty reports of one minute need not compare themselves anew.
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_turn: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -114,21 +117,40 @@ class Incidents:
         if request.status in ENDED | UNJUDGED or request.incident_id or request.duplicate_of:
             return
         new = await matter_of(record, self._decision)
-        present = [one for one in await self._of_building(request.building_id) if one.status in ACTIVE]
-        # Of forty alike the nearest need not be the grouped ones: without its lead an incident could be missed.
-        leads = {one.lead for one in present[:MOST_LEADS]}
-        nearby, _ = await nearest_open(self._store, request.building_id, new, self._clock(), always=leads)
+        asks = request.classification is not None and request.classification.intent is Intent.ANSWER_QUESTION
+        for _ in range(CONFLICT_RETRIES):
+            turn = await self._proposals.turn(request.building_id)
+            present = await self._active(turn)
+            # Of forty alike the nearest need not be the grouped ones: without its lead an incident could be missed.
+            leads = {one.lead for one in present[:MOST_LEADS]}
+            nearby, _ = await nearest_open(self._store, request.building_id, new, self._clock(), always=leads)
+            await self._note_duplicates(request.request_id, new, nearby)
+            try:
+                if not asks:
+                    await self._propose(turn, new, nearby, present)
+            except VersionConflict:
+                continue
+            return
+        raise Unavailable("Many at once propose incidents of this building.")
+
+    async def _note_duplicates(self, request_id: RequestId, new: Matter, nearby: list[Matter]) -> None:
         earlier = [old for old in nearby if (old.at, old.request_id) < (new.at, new.request_id)]
         repeats = duplicate_matches(new, earlier, model().duplicate)
         if repeats:
             ids = tuple(RequestId(match.request_id) for match in repeats)
-            await self._write(request.request_id, lambda now: following.note_duplicates(now, ids, self._clock()))
-        if request.classification is None or request.classification.intent is not Intent.ANSWER_QUESTION:
-            await self._propose(request.building_id, new, nearby, present)
+            await self._write(request_id, lambda now: following.note_duplicates(now, ids, self._clock()))
 
-    async def _propose(
-        self, building_id: BuildingId, new: Matter, nearby: list[Matter], present: list[Incident]
-    ) -> None:
+    async def _active(self, turn: Turn) -> list[Incident]:
+        """The building's incidents that are not over, with what was proposed a moment ago."""
+        found = {one.incident_id: one for one in await self._of_building(turn.building_id)}
+        for proposed in turn.proposals:
+            if proposed.incident_id not in found:
+                await self._create(proposed)
+                found[proposed.incident_id] = await self._find(proposed.incident_id)
+        return [one for one in found.values() if one.status in ACTIVE]
+
+    async def _propose(self, turn: Turn, new: Matter, nearby: list[Matter], present: list[Incident]) -> None:
+        """Raises `VersionConflict` where another incident of the building was proposed meanwhile."""
         incident_of: dict[str, str] = {
             member: one.incident_id for one in present for member in (*one.members, *one.candidates)
         }
@@ -140,20 +162,37 @@ class Incidents:
         wanted = found.incident_id
         if wanted is None:
             other = next(matter for matter in nearby if matter.request_id == found.request_ids[0])
-            proposed = incident.propose(building_id, new, other, found.probability, self._clock())
-            if await self._create(proposed):
-                return
-            # Another replica was first, or it was dismissed before: then its word stands.
+            proposed = incident.propose(turn.building_id, new, other, found.probability, self._clock())
             wanted = proposed.incident_id
+            # One that was dismissed before stays so.
+            if await self._documents.get(KIND, wanted) is None:
+                await self._proposals.claim(turn, proposed)
+                if await self._create(proposed):
+                    return
         await self._change(
             wanted,
             lambda now: incident.add_proposal(now, RequestId(new.request_id), found.probability, self._clock()),
         )
 
-    async def accept(self, principal: Principal, incident_id: str, title: str | None = None) -> Incident:
-        """Agree to what is proposed and bring its requests in step; again, to finish or to take in new candidates."""
-        await self._of_staff(principal, incident_id)
-        return await self._act(incident_id, lambda now: incident.accept(now, principal.sub, title, self._clock()))
+    async def accept(
+        self, principal: Principal, incident_id: str, title: str | None = None, leader: RequestId | None = None
+    ) -> Incident:
+        """Agree to what is proposed and bring its requests in step; again, to finish or to take in new candidates.
+
+        `leader` is the open request among them that carries the work; None for the one on which work was ordered
+        already, else the earliest. Raises `Invalid` for one that can't lead, `WrongState` where another one leads.
+        """
+        present = await self._of_staff(principal, incident_id)
+        leads = leader
+        if present.status is IncidentStatus.PROPOSED:
+            leads = leader_of(leader, await self._requests(present.members))
+
+        def step(now: Incident) -> Incident:
+            # Who wished for nobody agrees with a colleague who accepted meanwhile.
+            chosen = leads if now.status is IncidentStatus.PROPOSED else leader
+            return incident.accept(now, principal.sub, title, self._clock(), chosen)
+
+        return await self._act(incident_id, step)
 
     async def dismiss(self, principal: Principal, incident_id: str) -> Incident:
         """Say that it is none."""
@@ -223,6 +262,12 @@ class Incidents:
         """Whether the resident is told of it."""
         lead = await self._store.get(found.lead)
         return lead is not None and resident_id in (lead.request.resident_id, *lead.subscribers)
+
+    async def own_lead(self, found: Incident, resident_id: str) -> RequestId | None:
+        """The request that carries the work, where it is this resident's."""
+        lead = await self._store.get(found.lead)
+        is_own = lead is not None and lead.request.resident_id == resident_id
+        return found.lead if is_own and found.status is IncidentStatus.ACCEPTED else None
 
     async def follow(self, record: RequestRecord) -> None:
         """The timer `NextAction.INCIDENT` of a request is due: its incident may have to be brought in step."""
@@ -324,7 +369,10 @@ class Incidents:
             elif present.status is IncidentStatus.ENDED:
                 await self._write(
                     request_id,
-                    lambda current: following.end_with_lead(current, present.incident_id, present.title, now),
+                    lambda current: (
+                        following.end_with_lead(current, present.incident_id, present.title, now)
+                        or following.free(current, present.incident_id, now)
+                    ),
                 )
         for request_id in present.left:
             await self._take_out(present, request_id)
@@ -339,10 +387,12 @@ class Incidents:
         await self._write(present.lead, lead)
 
     async def _join(self, present: Incident, request_id: RequestId, by: str) -> RequestRecord:
-        return await self._write(
-            request_id,
-            lambda current: following.join(current, present.incident_id, present.title, by, self._clock()),
-        )
+        def step(current: RequestRecord) -> Change | None:
+            if present.status is IncidentStatus.ENDED and current.request.incident_id == present.incident_id:
+                return None
+            return following.join(current, present.incident_id, present.title, present.lead, by, self._clock())
+
+        return await self._write(request_id, step)
 
     async def _take_out(self, present: Incident, request_id: RequestId) -> None:
         by = present.decided_by or SYSTEM
@@ -356,9 +406,14 @@ class Incidents:
 
     async def _heirs(self, present: Incident) -> tuple[RequestId, ...]:
         """Members that could lead: still open, the earliest first."""
-        records = [await self._store.get(one) for one in present.members if one != present.lead]
-        still_open = [one.request for one in records if one and one.request.status not in ENDED]
+        found = await self._requests(one for one in present.members if one != present.lead)
+        still_open = [one for one in found if one.status not in ENDED]
         return tuple(one.request_id for one in sorted(still_open, key=lambda one: (one.created_at, one.request_id)))
+
+    async def _requests(self, ids: Iterable[RequestId]) -> list[Request]:
+        """Those that are there."""
+        records = [await self._store.get(one) for one in ids]
+        return [one.request for one in records if one is not None]
 
     async def _of_staff(self, principal: Principal, incident_id: str) -> Incident:
         access.require_role(principal, access.STAFF)

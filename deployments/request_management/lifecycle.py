@@ -24,6 +24,7 @@ from deployments.request_management.commands import (
     review_alert,
 )
 from deployments.request_management.ending import end_work
+from deployments.request_management.incident_lead import require_own_work
 from deployments.request_management.orders import set_selection_aside
 
 
@@ -51,6 +52,7 @@ def select_option(
 
     `required` is the tier that its cost needs together with what was ordered beside it.
     """
+    require_own_work(record)
     require_status(record, Status.AWAITING_SELECTION)
     draft = Draft(record, now, actor)
     option = require_option(record, record.request.options, option_id)
@@ -96,12 +98,13 @@ def approve(
     approval, option = record.request.approval, _selected(record)
     afterwards = approval is not None and approval.granted_by == POLICY
     if not afterwards:
+        require_own_work(record)
         require_status(record, Status.AWAITING_APPROVAL)
     if approval is None or option is None:
         raise WrongState("No option is selected.")
     needed = higher(approval.required, required)
     if needed.rank > authority.rank:
-        raise ApprovalLimitExceeded(f"This cost needs the {needed}; your limit is the {authority} tier.")
+        raise ApprovalLimitExceeded(needed, authority)
     draft = Draft(record, now, actor)
     granted = approval.model_copy(update={"required": needed, "granted_by": actor, "at": now})
     if afterwards:
@@ -118,6 +121,14 @@ class ApprovalLimitExceeded(Forbidden):
     """The cost is above what the caller may agree to."""
 
     code = "approval_limit_exceeded"
+
+    def __init__(self, required: ApprovalTier, limit: ApprovalTier) -> None:
+        Exception.__init__(self, required, limit)
+        self.required, self.limit = required, limit
+        self.detail = f"This cost needs the {required}; your limit is the {limit} tier."
+
+    def members(self) -> dict[str, object]:
+        return {"required_tier": str(self.required), "limit_tier": str(self.limit)}
 
 
 def reject(record: RequestRecord, actor: str, comment: str | None, now: datetime) -> Change:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.execution import ExecutionCommand, ExecutionOutcome
-from core.execution_labels import MESSAGES, ExecutionStatus, StepStatus
+from core.execution_labels import MESSAGES, ActionKind, ExecutionStatus, StepStatus
 from core.labels import Status
 from core.record import NextAction, RequestRecord
 from core.request import ExecutionSummary
@@ -37,12 +37,26 @@ def dispatched(record: RequestRecord, sent: Sequence[ExecutionCommand], now: dat
             execution_id=command.execution_id,
             actions=", ".join(call.action for call in command.actions),
             option_id=command.option_id,
+            told=_told(command),
         )
     summary = record.request.execution
     starts = summary is not None and summary.execution_id in ids
     if starts and record.request.status in BEFORE_WORK:
         draft.move(Status.IN_PROGRESS, "The work has started.", execution_id=summary.execution_id if summary else None)
     return draft.done()
+
+
+def _told(command: ExecutionCommand) -> str | None:
+    """Who gets a message of this command: of `on_call`, `staff` and `resident` those that do; None for nobody."""
+    kinds = {
+        "on_call" if call.action is ActionKind.ALERT_ON_CALL else _RECIPIENTS[str(call.parameters["recipient_kind"])]
+        for call in command.actions
+        if call.action in MESSAGES
+    }
+    return ", ".join(sorted(kinds)) or None
+
+
+_RECIPIENTS = {"resident": "resident", "staff_role": "staff"}
 
 
 def apply_outcome(record: RequestRecord, outcome: ExecutionOutcome, news_id: str, now: datetime) -> Change | None:

@@ -226,7 +226,7 @@ class Operations:
         of_role = await self._decision.authority(principal.role, request.building_id)
         limit = access.authority(principal, of_role)
         if required.rank > limit.rank:
-            raise ApprovalLimitExceeded(f"This cost needs the {required}; your limit is the {limit} tier.")
+            raise ApprovalLimitExceeded(required, limit)
 
 
 def _rank(tier: ApprovalTier) -> int:

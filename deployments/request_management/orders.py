@@ -27,6 +27,7 @@ from core.status import ENDED
 from core.visits import first_window, require_allowed
 from deployments.request_management.change import Change, Draft
 from deployments.request_management.commands import job_count, option_jobs
+from deployments.request_management.incident_lead import require_orderable
 from deployments.request_management.schemas import ExecutionOrder
 
 
@@ -88,6 +89,7 @@ def check_order(record: RequestRecord, order: ExecutionOrder, entry: EntryTerms 
         parameters = parameters.model_copy(update={"entry": entry})
     if order.action not in MESSAGES and request.status in ENDED:
         raise WrongState(f"The request is {request.status}; reopen it first.")
+    require_orderable(record, order.action)
     cost_usd = parameters.cost_usd if option is None else 0.0
     return CheckedOrder(option, parameters, judged_urgency(record), cost_usd)
 

@@ -210,6 +210,24 @@ def quantile(ordered: "list[float]", share: float) -> float | None:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
+def scope_of(principal: Principal, building_id: str | None) -> frozenset[str] | None:
+    """The buildings that are counted; None for all. Raises `NotFound` for one that the caller does not cover."""
+    if building_id is None:
+        return principal.buildings
+    if not principal.covers(building_id):
+        raise NotFound("There is no such building.")
+    return frozenset({building_id})
+
+
+def period_of(since: datetime | None, before: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+    """`[since, before)`, by default the 30 days until now. Raises `Invalid` for a period without any time in it."""
+    before = before or now
+    since = since or max(before, EARLIEST) - DEFAULT_PERIOD
+    if since >= before:
+        raise Invalid("since must be earlier than before.")
+    return since, before
+
+
 class OutcomeStatistics:
     """Statistics over the requests of a caller's buildings."""
 
@@ -227,13 +245,8 @@ class OutcomeStatistics:
     ) -> StatisticsAnswer:
         """Of the requests made in `[since, before)`, by default the last 30 days. Raises `NotFound`, `Invalid`."""
         access.require_role(principal, access.STAFF)
-        if building_id is not None and not principal.covers(building_id):
-            raise NotFound("There is no such building.")
-        before = before or self._clock()
-        since = since or max(before, EARLIEST) - DEFAULT_PERIOD
-        if since >= before:
-            raise Invalid("since must be earlier than before.")
-        buildings = principal.buildings if building_id is None else frozenset({building_id})
+        buildings = scope_of(principal, building_id)
+        since, before = period_of(since, before, self._clock())
         overall, groups = await count(self._store.outcomes(buildings, since=since, before=before), group_by)
         return StatisticsAnswer(
             since=since, before=before, building_id=building_id, group_by=group_by, overall=overall, groups=groups

@@ -8,6 +8,8 @@ from core.entry import EntryTerms
 from core.erasure import ErasureScope
 from core.execution import Execution, ExecutionCommand, WorkOrder
 from core.execution_labels import NoticeKind
+from core.explanation import Explanation
+from core.knowledge import KnowledgeDocument, KnowledgePage, KnowledgeQuery
 from core.labels import ApprovalTier, Category, Role, Trade, Urgency
 from core.messages import (
     AssessItem,
@@ -23,9 +25,11 @@ from core.messages import (
 from core.notices import NotificationPreferences
 from core.ports.execution import DeliveredNotification, SystemState
 from core.ports.page import Page
-from core.request import Decision, ExecutionId, FactorScores, ResolutionOption, Risk, Sla
+from core.request import Decision, ExecutionId, FactorScores, RequestId, ResolutionOption, Risk, Sla
+from core.safety_check import SafetyCheck
 from core.service_terms import ServiceTerms
 from core.what_if import WhatIfOrder, WhatIfRun
+from core.what_if_figures import ChangeableFigures
 
 
 class AIProcessing(Protocol):
@@ -33,6 +37,18 @@ class AIProcessing(Protocol):
 
     async def assess(self, item: AssessItem) -> Assessment | ItemFailure:
         """Labels and risk of one message; concurrent calls cross as one."""
+        ...
+
+    async def explain(self, message_text: str) -> Explanation:
+        """What each word of a message adds to its labels. Raises `Invalid` for a text without words."""
+        ...
+
+    async def check_safety(self, message_text: str) -> SafetyCheck:
+        """What the life-safety rules alone say of a message."""
+        ...
+
+    async def versions(self) -> dict[str, str]:
+        """The models that serve, each with its version."""
         ...
 
     async def health(self) -> ServiceHealth:
@@ -69,6 +85,18 @@ class DecisionSimulation(Protocol):
 
     async def describe_knowledge(self) -> KnowledgeFacts:
         """What is indexed and how it is searched."""
+        ...
+
+    async def knowledge_page(self, query: KnowledgeQuery, limit: int, cursor: str | None) -> KnowledgePage:
+        """The documents in force that match, by their ids. Raises `InvalidCursor`."""
+        ...
+
+    async def knowledge_document(self, doc_id: str) -> KnowledgeDocument:
+        """What a document says and decides. Raises `NotFound`."""
+        ...
+
+    async def versions(self) -> dict[str, str]:
+        """The knowledge base and what is made from it, each with its version."""
         ...
 
     async def authority(self, role: Role, building_id: str | None = None) -> ApprovalTier:
@@ -110,6 +138,10 @@ class DecisionSimulation(Protocol):
 
     async def start_what_if(self, run_id: str, order: WhatIfOrder) -> WhatIfRun:
         """Begin a run, or find the one of this id. Raises `Invalid` for an illegal change, `Overloaded`."""
+        ...
+
+    async def what_if_figures(self) -> ChangeableFigures:
+        """Which figures of the rules in force a question usually changes."""
         ...
 
     async def what_if(self, run_id: str) -> WhatIfRun:
@@ -154,6 +186,10 @@ class ExecutionDesk(Protocol):
         self, work_order_id: str, *, by: str, notes: str, actual_cost_usd: float | None, actual_hours: float | None
     ) -> WorkOrder:
         """Close a job. Raises `NotFound`."""
+        ...
+
+    async def cancel_work_orders(self, request_id: RequestId, *, by: str, reason: str) -> tuple[str, ...]:
+        """Cancel the open jobs for a request that is settled without them; their ids. May be repeated."""
         ...
 
     async def calendar(
@@ -215,6 +251,10 @@ class ExecutionDesk(Protocol):
 
     async def acknowledge(self, notification_id: str, by: str) -> DeliveredNotification:
         """Somebody on call has taken an alert. Raises `NotFound`."""
+        ...
+
+    async def load(self) -> dict[str, float]:
+        """`queue_depth`, commands that wait or are in hand, and `oldest_age_s`."""
         ...
 
     async def erase(self, scope: ErasureScope) -> tuple[str, ...]:

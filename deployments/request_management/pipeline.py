@@ -3,11 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
+from core import tracing
 from core.correlation import detached_context, set_correlation
 from core.errors import AppError, Unavailable, VersionConflict
 from core.messages import Assessment, ItemFailure, Resolved
+from core.metrics import STAGES, UNMETERED, Meter, timed
 from core.ports.store import RequestStore
 from core.record import RequestRecord
 from core.request import RequestId
@@ -37,7 +40,9 @@ class Pipeline:
         dispatcher: Dispatcher,
         clock: Callable[[], datetime],
         after_decision: Callable[[RequestRecord], object] = lambda _: None,
+        meter: Meter = UNMETERED,
     ) -> None:
+        self._meter = meter
         self._after_decision = after_decision
         self._settings = settings
         self._store = store
@@ -75,7 +80,8 @@ class Pipeline:
         pause_s = 0.5
         while True:
             try:
-                return await self._process(record)
+                with tracing.span("pipeline", attributes={"aam.request_id": record.request.request_id}):
+                    return await self._process(record)
             except VersionConflict:
                 record = await self._current(record)
                 if not is_waiting(record):
@@ -94,11 +100,16 @@ class Pipeline:
                 return await self._give_to_person(record, failure)
 
     async def _process(self, record: RequestRecord) -> RequestRecord:
-        item, history = await self._circumstances.to_assess(record, record.chosen_category, record.chosen_urgency)
-        assessment = await self._ai.assess(item)
+        with tracing.span("assess", attributes={"aam.stage": "assess"}):
+            with self._timed("history"):
+                found = await self._circumstances.to_assess(record, record.chosen_category, record.chosen_urgency)
+            item, history = found
+            with self._timed("assess"):
+                assessment = await self._ai.assess(item)
         if isinstance(assessment, ItemFailure):
             return await self._give_to_person(record, assessment)
-        resolved = await self._resolve(record, assessment, history)
+        with tracing.span("resolve", attributes={"aam.stage": "resolve"}):
+            resolved = await self._resolve(record, assessment, history)
         if isinstance(resolved, ItemFailure):
             return await self._give_to_person(record, resolved, assessment)
         labels, risk = assessment.classification, assessment.risk
@@ -108,7 +119,8 @@ class Pipeline:
         """A decision. Where nothing can decide now, what was understood is kept: an emergency waits for nobody."""
         try:
             item = await self._circumstances.to_resolve(record, assessment.classification, assessment.risk, history)
-            return await self._decision.resolve(item)
+            with self._timed("resolve"):
+                return await self._decision.resolve(item)
         except Unavailable:
             kept = decisions.keep_assessment(record, assessment, self._clock())
             if kept is not None:
@@ -125,10 +137,14 @@ class Pipeline:
         return await self._store_change(record, change)
 
     async def _store_change(self, record: RequestRecord, change: Change) -> RequestRecord:
-        await self._store.save(change.record, expected_version=record.request.version, events=change.events)
+        with tracing.span("store", attributes={"aam.stage": "store"}):
+            await self._store.save(change.record, expected_version=record.request.version, events=change.events)
         if change.record.outbox:
             self._dispatcher.start(change.record)
         return change.record
+
+    def _timed(self, stage: str) -> AbstractContextManager[None]:
+        return timed(self._meter, STAGES, service="request_management", stage=stage)
 
     async def _current(self, record: RequestRecord) -> RequestRecord:
         """The request as somebody else left it in the meantime."""

@@ -63,7 +63,9 @@ def _turned(before: RequestRecord, after: RequestRecord) -> bool:
 
 
 def _waits(record: RequestRecord) -> bool:
-    return record.request.status is Status.AWAITING_SELECTION or record.waiting_for is not None
+    # Who follows another request has nothing to choose.
+    chooses = record.request.status is Status.AWAITING_SELECTION and record.led_by is None
+    return chooses or record.waiting_for is not None
 
 
 def _clock(

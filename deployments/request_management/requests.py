@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from core.correlation import detached_context
 from core.errors import NotFound, StaleVersion, Unavailable, WrongState
 from core.identity import Principal
-from core.labels import ApprovalTier
+from core.labels import ApprovalTier, Status
 from core.ports.page import Page
 from core.ports.store import RequestFilter, RequestStore
 from core.record import NextAction, RequestRecord
 from core.request import Citation, Event, Request, RequestId, ResidentId
-from deployments.request_management import access, corrections, lifecycle
+from deployments.request_management import access, corrections, lifecycle, objections
 from deployments.request_management.change import Change, made_by
 from deployments.request_management.commitments import Commitments, CommitmentsMoved
 from deployments.request_management.dispatch import CONFLICT_RETRIES, Dispatcher, change_record
@@ -25,6 +26,7 @@ from deployments.request_management.schemas import (
     Amendment,
     FeedbackForm,
     FullDecision,
+    ObjectionForm,
     ResolutionReport,
     ShortDecision,
 )
@@ -41,6 +43,14 @@ class NotDecided(WrongState):
     code = "not_decided"
 
 
+class Jobs(Protocol):
+    """The jobs that were opened for requests."""
+
+    async def cancel_work_orders(self, request_id: RequestId, *, by: str, reason: str) -> tuple[str, ...]:
+        """Cancel those of a request that are open. Raises `ServiceUnavailable`."""
+        ...
+
+
 class Requests:
     """Reads and changes requests for a principal; access is checked on the stored request before anything else."""
 
@@ -52,13 +62,15 @@ class Requests:
         revision: Revision,
         clock: Callable[[], datetime],
         zone: ZoneInfo,
+        jobs: Jobs | None = None,
     ) -> None:
-        """`zone` is the buildings', in which a month's budget begins."""
+        """`zone` is the buildings', in which a month's budget begins; `jobs` were opened for requests."""
         self._store = store
         self._decision = decision
         self._dispatcher = dispatcher
         self._revision = revision
         self._commitments = Commitments(store, decision, zone)
+        self._jobs = jobs
         self._revising: set[asyncio.Task[RequestRecord]] = set()
         self._clock = clock
 
@@ -120,8 +132,6 @@ class Requests:
         access.require_staff_of(principal, await self._find(request_id))
 
         def step(record: RequestRecord, now: datetime) -> Change:
-            if if_match is not None and record.request.version != if_match:
-                raise StaleVersion(f"The request is at version {record.request.version}, not {if_match}.")
             return corrections.amend(
                 record,
                 principal.sub,
@@ -133,7 +143,10 @@ class Requests:
                 waiting_for_access=amendment.waiting_for_access,
             )
 
-        return await self._revised(await self._changed(request_id, step))
+        changed = await self._changed(request_id, step, if_match)
+        if amendment.status is Status.RESOLVED:
+            await self._cancel_jobs(principal, changed.request)
+        return await self._revised(changed)
 
     async def _revised(self, record: RequestRecord) -> Request:
         """After a correction policy is asked again at once; one that is slow to answer keeps nobody waiting."""
@@ -145,8 +158,10 @@ class Requests:
         done, _ = await asyncio.wait({task}, timeout=REVISION_WAIT_S)
         return task.result().request if done else record.request
 
-    async def select_option(self, principal: Principal, request_id: str, option_id: str) -> Request:
-        """Choose an option."""
+    async def select_option(
+        self, principal: Principal, request_id: str, option_id: str, if_match: int | None = None
+    ) -> Request:
+        """Choose an option. As with every step, `StaleVersion` where the request is no longer at `if_match`."""
         access.require_visible(principal, await self._find(request_id))
         return await self._spend(
             request_id,
@@ -154,9 +169,12 @@ class Requests:
             lambda record, required, now: lifecycle.select_option(
                 record, option_id, principal.sub, now, required=required
             ),
+            if_match,
         )
 
-    async def approve(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+    async def approve(
+        self, principal: Principal, request_id: str, comment: str | None, if_match: int | None = None
+    ) -> Request:
         """Agree to a cost, within one's limit. Raises `ApprovalLimitExceeded`."""
         request = access.require_staff_of(principal, await self._find(request_id))
         limit = access.authority(principal, await self._decision.authority(principal.role, request.building_id))
@@ -166,47 +184,79 @@ class Requests:
             lambda record, required, now: lifecycle.approve(
                 record, principal.sub, limit, comment, now, required=required
             ),
+            if_match,
         )
 
-    async def reject(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+    async def reject(
+        self, principal: Principal, request_id: str, comment: str | None, if_match: int | None = None
+    ) -> Request:
         """Refuse a cost."""
         access.require_staff_of(principal, await self._find(request_id))
-        return await self._change(request_id, lambda record, now: lifecycle.reject(record, principal.sub, comment, now))
-
-    async def resolve(self, principal: Principal, request_id: str, report: ResolutionReport) -> Request:
-        """Say that it is done."""
-        access.require_staff_of(principal, await self._find(request_id))
         return await self._change(
-            request_id,
-            lambda record, now: lifecycle.resolve(
+            request_id, lambda record, now: lifecycle.reject(record, principal.sub, comment, now), if_match
+        )
+
+    async def resolve(
+        self, principal: Principal, request_id: str, report: ResolutionReport, if_match: int | None = None
+    ) -> Request:
+        """Say that it is done; jobs for it that nobody has closed are cancelled. Raises `ServiceUnavailable`."""
+        access.require_staff_of(principal, await self._find(request_id))
+
+        def step(record: RequestRecord, now: datetime) -> Change:
+            return lifecycle.resolve(
                 record,
                 principal.sub,
                 report.resolution_notes,
                 now,
                 actual_cost_usd=report.actual_cost_usd,
                 actual_hours=report.actual_hours,
-            ),
-        )
+            )
 
-    async def confirm(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+        resolved = await self._change(request_id, step, if_match)
+        await self._cancel_jobs(principal, resolved)
+        return resolved
+
+    async def _cancel_jobs(self, principal: Principal, request: Request) -> None:
+        """Cancel the open jobs of a request that was just resolved.
+
+        After the change, so that no job is cancelled of a request that goes on. Where Execution does not answer, the
+        caller is told, and the same call, repeated, finds the request resolved and ends the jobs.
+        """
+        record = await self._store.get(request.request_id)
+        if self._jobs is None or record is None or not _has_work(record):
+            return
+        if request.status is not Status.RESOLVED or request.resolution is None:
+            return
+        reason = f"Cancelled, as its request was resolved: {request.resolution.resolution_notes}"
+        await self._jobs.cancel_work_orders(request.request_id, by=principal.sub, reason=reason)
+
+    async def confirm(
+        self, principal: Principal, request_id: str, comment: str | None, if_match: int | None = None
+    ) -> Request:
         """Agree that it is done."""
-        return await self._by_either(principal, request_id, comment, lifecycle.confirm)
+        return await self._by_either(principal, request_id, comment, lifecycle.confirm, if_match)
 
-    async def reopen(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+    async def reopen(
+        self, principal: Principal, request_id: str, comment: str | None, if_match: int | None = None
+    ) -> Request:
         """Say that it is not done."""
         access.require_visible(principal, await self._find(request_id))
         changed = await self._changed(
-            request_id, lambda record, now: lifecycle.reopen(record, principal.sub, comment, now)
+            request_id, lambda record, now: lifecycle.reopen(record, principal.sub, comment, now), if_match
         )
         return await self._revised(changed)
 
-    async def cancel(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+    async def cancel(
+        self, principal: Principal, request_id: str, comment: str | None, if_match: int | None = None
+    ) -> Request:
         """Withdraw it."""
-        return await self._by_either(principal, request_id, comment, lifecycle.cancel)
+        return await self._by_either(principal, request_id, comment, lifecycle.cancel, if_match)
 
-    async def escalate(self, principal: Principal, request_id: str, comment: str | None) -> Request:
+    async def escalate(
+        self, principal: Principal, request_id: str, comment: str | None, if_match: int | None = None
+    ) -> Request:
         """Ask for a person."""
-        return await self._by_either(principal, request_id, comment, lifecycle.escalate)
+        return await self._by_either(principal, request_id, comment, lifecycle.escalate, if_match)
 
     async def give_feedback(self, principal: Principal, request_id: str, form: FeedbackForm) -> Request:
         """Rate how it went; the owner alone."""
@@ -216,18 +266,27 @@ class Requests:
             lambda record, now: lifecycle.give_feedback(record, principal.sub, form.rating, form.comment, now),
         )
 
+    async def object_to_labels(self, principal: Principal, request_id: str, form: ObjectionForm) -> Request:
+        """Say that the message was understood wrongly; the owner alone."""
+        access.require_owner(principal, await self._find(request_id))
+        return await self._change(
+            request_id,
+            lambda record, now: objections.object_to_labels(record, principal.sub, form.category, form.comment, now),
+        )
+
     async def _by_either(
         self,
         principal: Principal,
         request_id: str,
         comment: str | None,
         step: Callable[[RequestRecord, str, str | None, datetime], Change],
+        if_match: int | None,
     ) -> Request:
         """A step that the owner and staff may both take."""
         access.require_visible(principal, await self._find(request_id))
-        return await self._change(request_id, lambda record, now: step(record, principal.sub, comment, now))
+        return await self._change(request_id, lambda record, now: step(record, principal.sub, comment, now), if_match)
 
-    async def _spend(self, request_id: str, option_id: str | None, step: SpendingStep) -> Request:
+    async def _spend(self, request_id: str, option_id: str | None, step: SpendingStep, if_match: int | None) -> Request:
         """A step by which this option, or the selected one, may spend money beside all that was ordered."""
         for _ in range(CONFLICT_RETRIES):
             record = await self._store.get(RequestId(request_id))
@@ -247,7 +306,7 @@ class Requests:
                 return step(current, required, now)
 
             try:
-                return await self._change(request_id, judged_step)
+                return await self._change(request_id, judged_step, if_match)
             except CommitmentsMoved:
                 continue
         raise Unavailable("The request is being changed by many at once; please try again.")
@@ -265,20 +324,28 @@ class Requests:
         record = await self._store.get(RequestId(request_id))
         return record.request if record else None
 
-    async def _change(self, request_id: str, step: Step) -> Request:
-        return (await self._changed(request_id, step)).request
+    async def _change(self, request_id: str, step: Step, if_match: int | None = None) -> Request:
+        return (await self._changed(request_id, step, if_match)).request
 
-    async def _changed(self, request_id: str, step: Step) -> RequestRecord:
+    async def _changed(self, request_id: str, step: Step, if_match: int | None = None) -> RequestRecord:
         now, call = self._clock(), current_call()
 
         def once(current: RequestRecord) -> Change | None:
             # The process that made the change may have died before the answer was kept for the key.
-            return None if was_made(call, current) else made_by(call, step(current, now))
+            if was_made(call, current):
+                return None
+            if if_match is not None and current.request.version != if_match:
+                raise StaleVersion(f"The request is at version {current.request.version}, not {if_match}.")
+            return made_by(call, step(current, now))
 
         record = await change_record(self._store, RequestId(request_id), once)
         if record.outbox:
             self._dispatcher.start(record)
         return record
+
+
+def _has_work(record: RequestRecord) -> bool:
+    return record.request.execution is not None or bool(record.orders) or record.ordered_usd > 0
 
 
 def _commitment(record: RequestRecord) -> tuple[float, str | None]:

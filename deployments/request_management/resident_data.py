@@ -12,7 +12,7 @@ from core.identity import Principal
 from core.labels import Category, Urgency
 from core.messages import DecisionTrace, Retrieved
 from core.ports.store import RequestStore
-from core.record import LabelCorrection
+from core.record import LabelCorrection, LabelObjection
 from core.request import Event, Request, RequestId, ResidentId
 from core.service_terms import ServiceTerms
 from deployments.request_management.attachments import AttachmentAddress, Attachments
@@ -33,6 +33,8 @@ class HeldRequest(Contract):
     terms: ServiceTerms | None
     timeline: tuple[Event, ...]
     """For the resident without what is for staff only."""
+    objections: tuple[LabelObjection, ...] = ()
+    """What the resident said against the labels."""
     corrections: tuple[LabelCorrection, ...] | None = None
     """For managers."""
     trace: DecisionTrace | None = None
@@ -187,6 +189,7 @@ class ResidentDataExport:
                 chosen_category=record.chosen_category,
                 chosen_urgency=record.chosen_urgency,
                 terms=record.terms,
+                objections=record.objections,
                 timeline=tuple(event for event in events if not (event.internal and principal.is_resident)),
                 **({} if principal.is_resident else for_staff),
             )

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from core import tracing
 from core.correlation import set_correlation
 from core.errors import AppError, Unavailable
 from core.labels import Category, Urgency
@@ -44,7 +45,8 @@ class Revision:
         """Revise, or leave it to the timer that stands; never raises what a peer or the store raises."""
         set_correlation(record.correlation_id)
         try:
-            return await self.revise(record)
+            with tracing.span("revise", attributes={"aam.request_id": record.request.request_id}):
+                return await self.revise(record)
         except AppError as error:
             log.warning("revision of %s left for the sweeper: %s", record.request.request_id, error.code)
             return record

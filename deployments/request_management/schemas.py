@@ -119,6 +119,19 @@ class FeedbackForm(Contract):
     comment: Comment | None = None
 
 
+class ObjectionForm(Contract):
+    """`POST .../objection`: what the message is about instead, in one word, in words of the resident's, or both."""
+
+    category: Category | None = None
+    comment: Comment | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.category is None and self.comment is None:
+            raise ValueError("give at least one of category and comment")
+        return self
+
+
 class RequestList(Contract):
     """A page of requests."""
 

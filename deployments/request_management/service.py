@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from core.errors import AppError
 from core.messages import ServiceHealth
+from core.metrics import UNMETERED, Meter
 from core.ports.record_keeping import RecordKeeping
 from core.record import NextAction
 from core.request import RequestId
@@ -26,15 +27,20 @@ from deployments.request_management.export import Export
 from deployments.request_management.idempotency import Idempotency
 from deployments.request_management.incidents import Incidents
 from deployments.request_management.intake import Intake
+from deployments.request_management.measured_store import measured
 from deployments.request_management.notification_settings import NotificationSettings
 from deployments.request_management.operations import Operations
 from deployments.request_management.outcome_statistics import OutcomeStatistics
+from deployments.request_management.outcome_trend import OutcomeTrend
 from deployments.request_management.peers import AIProcessing, DecisionSimulation, ExecutionDesk
 from deployments.request_management.pipeline import Pipeline
+from deployments.request_management.precedents import Precedents
+from deployments.request_management.predictions import Predictions
 from deployments.request_management.requests import Requests
 from deployments.request_management.resident_data import ResidentDataExport
 from deployments.request_management.revision import Revision
 from deployments.request_management.schemas import Health
+from deployments.request_management.service_status import ServicesStatus
 from deployments.request_management.templates import Templates
 from deployments.request_management.webhook_delivery import WebhookCourier
 from deployments.request_management.webhook_log import DeliveryLog
@@ -62,10 +68,13 @@ class RequestManagementService:
         execution: ExecutionDesk,
         clock: Callable[[], datetime] = utc_now,
         version: str = "unknown",
+        meter: Meter = UNMETERED,
     ) -> None:
         self.settings = settings
+        self.meter = meter
         self.clock = clock
         self.tokens = ports.tokens
+        self.documents = ports.documents
         self.limits = ports.limits
         self.audit = AuditLog(ports.documents, clock)
         self._version = version
@@ -74,13 +83,13 @@ class RequestManagementService:
         deliveries = DeliveryLog(ports.documents, clock)
         self.courier = WebhookCourier(store, self.webhooks, deliveries, ports.webhooks, ports.sender, clock)
         self.publisher = Publisher(store, self.webhooks, deliveries, ports.webhooks, clock)
-        store = publishing(store, self.webhooks, self.publisher.start, clock)
+        store = measured(publishing(store, self.webhooks, self.publisher.start, clock), meter)
         self._store = store
         self._ai, self._decision, self._execution = ai, decision, execution
         dispatcher = Dispatcher(store, executions, clock)
         self.incidents = Incidents(store, ports.documents, decision, dispatcher, clock)
         self.duplicates = Duplicates(store, self.incidents, decision, dispatcher, clock)
-        pipeline = Pipeline(settings, store, ai, decision, dispatcher, clock, self.incidents.start)
+        pipeline = Pipeline(settings, store, ai, decision, dispatcher, clock, self.incidents.start, meter)
         self.idempotency = Idempotency(store, clock)
 
         async def exists(request_id: RequestId) -> bool:
@@ -90,13 +99,17 @@ class RequestManagementService:
         self.attachments = Attachments(
             ports.documents, ports.blobs, ports.inspector, ports.url_key, limit_bytes, clock, exists
         )
+        self.precedents = Precedents(store, decision, clock)
         self.intake = Intake(settings, store, pipeline, self.attachments, clock)
         revision = Revision(settings, store, ai, decision, dispatcher, clock)
-        self.requests = Requests(store, decision, dispatcher, revision, clock, ZoneInfo(settings.time_zone))
+        zone = ZoneInfo(settings.time_zone)
+        self.requests = Requests(store, decision, dispatcher, revision, clock, zone, execution)
         self.templates = Templates(ports.documents, clock)
         self.comments = Comments(store, self.templates, dispatcher, clock)
         self.export = Export(store)
         self.statistics = OutcomeStatistics(store, clock)
+        self.trend = OutcomeTrend(store, clock, ZoneInfo(settings.time_zone))
+        self.predictions = Predictions(store, clock)
         self.resident_data = ResidentDataExport(store, self.attachments, self.incidents, execution, self.audit, clock)
         self.erasures = Erasures(store, ports.documents, self.attachments, self.incidents, execution, dispatcher, clock)
         self.analysis = Analysis(ai, decision, clock)
@@ -105,9 +118,10 @@ class RequestManagementService:
         self.desk = Desk(store, execution, clock)
         self.executions = Executions(store, execution, clock)
         self.notification_settings = NotificationSettings(store, execution)
-        self.sweeper = Sweeper(settings, store, pipeline, dispatcher, revision, clock)
+        self.sweeper = Sweeper(settings, store, pipeline, dispatcher, revision, clock, meter)
         self.sweeper.on(NextAction.INCIDENT, self.incidents.start_following)
         self.sweeper.on(NextAction.PUBLISH, self.publisher.start)
+        self.services = ServicesStatus(self.health, ai, decision, execution, self.sweeper, clock)
         self._outcomes = OutcomeConsumer(store, outcomes, clock)
         self._loops: list[asyncio.Task[None]] = []
 

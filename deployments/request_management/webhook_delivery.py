@@ -11,6 +11,7 @@ from urllib.parse import quote
 from core.correlation import set_correlation
 from core.errors import AppError, VersionConflict
 from core.identity import Principal
+from core.message_tracing import process_span
 from core.ports.queue import Delivery, Queue
 from core.ports.store import RequestStore
 from core.ports.webhooks import OutgoingEvent, PostResult, WebhookSender
@@ -129,7 +130,8 @@ class WebhookCourier:
         for each in group:
             set_correlation(each.message.correlation_id)
             try:
-                await self._deliver(each)
+                with process_span(each.message, "webhooks"):
+                    await self._deliver(each)
             except AppError as error:
                 # It becomes visible again.
                 log.warning("webhook delivery %s is tried again: %s", each.message.message_id, error.code)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from core import tracing
 from core.correlation import detached_context, set_correlation
 from core.errors import AppError
 from core.ports.queue import Queue
@@ -128,7 +129,8 @@ class Publisher:
     async def _attempt(self, record: RequestRecord) -> None:
         set_correlation(record.correlation_id)
         try:
-            await self.publish(record.request.request_id)
+            with tracing.span("publish", attributes={"aam.request_id": record.request.request_id}):
+                await self.publish(record.request.request_id)
         except AppError as error:
             log.warning("publishing of %s left for the sweeper: %s", record.request.request_id, error.code)
         except Exception:

@@ -12,6 +12,7 @@ from core.errors import NotFound
 from core.identity import Principal
 from core.ports.store import RequestStore
 from core.what_if import LEAST_REPLICATIONS, MOST_REPLICATIONS, Scenario, WhatIfOrder, WhatIfRun, Work
+from core.what_if_figures import ChangeableFigures
 from deployments.request_management import access, replayed_work
 from deployments.request_management.peers import DecisionSimulation
 
@@ -78,6 +79,11 @@ class WhatIf:
         if not _may_see(principal, run):
             raise NotFound("There is no such run, or it is too long ago.")
         return run
+
+    async def figures(self, principal: Principal) -> ChangeableFigures:
+        """What is usually changed, as it stands now."""
+        access.require_role(principal, access.ANALYSTS)
+        return await self._decision.what_if_figures()
 
     async def newest(self, principal: Principal) -> tuple[WhatIfRun, ...]:
         """Those that the caller may see."""

@@ -1,6 +1,7 @@
 """Makes the text model: fits the lexical heads beside the encoder, and calibrates both together."""
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,7 @@ import deployments.ai_processing.text
 import deployments.ai_processing.text_features
 import models.corpus_reader
 from adapters.array_files import write_arrays
-from adapters.artefacts import BuildReport, files_hash
+from adapters.artefacts import REFERENCE, BuildReport, files_hash
 from adapters.message_encoder_onnx import ENCODER, TOKENIZER, OnnxMessageEncoder
 from core.labels import Urgency
 from core.ports.intelligence import MessageEncoder, Reading
@@ -29,9 +30,11 @@ from deployments.ai_processing.lexicon import VERSION as LEXICON_VERSION
 from deployments.ai_processing.safety import SafetyFinding, SafetyScreen
 from deployments.ai_processing.text import HEADS, HeadName, TextModel, TextPrediction, raises_several
 from models.corpus_reader import Message, split
+from models.text.cascade_evaluation import open_assessor
 from models.text.encoder_artefact import corpus_files
 from models.text.examples import GLOSSARY, Example, for_learning, from_messages
 from models.text.heads import Heads, best_trust, fit, head_columns, known_labels
+from models.text.judgements import classify
 from models.text.measures import Floats, Places, macro_f1
 from models.text.served import SAFETY_RULES, open_screen
 
@@ -92,6 +95,7 @@ def train(corpus: Sequence[Message], encoder_folder: Path, folder: Path) -> Buil
             "learned_from": len(splits.training),
             "terms": len(lexical.features.vocabulary),
             "encoder": "all-MiniLM-L6-v2, fine-tuned, int8",
+            REFERENCE: label_shares(model, splits.test),
         },
         corpus_hash=files_hash(corpus_files()),
         labels={str(head): labels for head, labels in HEADS.items()},
@@ -181,6 +185,19 @@ def served_labels(
     name = "maintenance_trade" if head == "trade" else head
     chosen = [HEADS[head].index(getattr(predictions[int(row)], name)) for row in rows]
     return labels, np.array(chosen, dtype=np.intp)
+
+
+def label_shares(model: TextModel, messages: Sequence[Message]) -> dict[str, dict[str, float]]:
+    """What part of the messages gets each value of a label, as a client is answered; a trade's, of those with one.
+
+    Against it the spread of what is served is compared.
+    """
+    found = classify(open_assessor(model, open_screen()), [message.text for message in messages])
+    counted = {head: Counter(str(label) for each in found if (label := getattr(each, head))) for head in HEADS}
+    return {
+        str(head): {str(label): round(counted[head][label] / counted[head].total(), 6) for label in labels}
+        for head, labels in HEADS.items()
+    }
 
 
 def _metrics(part: str, model: TextModel, messages: Sequence[Message]) -> dict[str, float]:

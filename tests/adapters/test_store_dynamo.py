@@ -14,6 +14,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.httpsession import URLLib3Session
 
+from adapters import store_dynamo_due
 from adapters.documents_dynamo import DynamoDocumentStore
 from adapters.dynamo import Dynamo
 from adapters.dynamo_tables import EVENTS, TABLES, create_tables
@@ -236,8 +237,9 @@ def test_the_tables_keep_to_dynamodbs_limits() -> None:
             assert index.holds_all is False or not index.holds
 
 
-async def test_the_tables_may_be_made_again(tmp_path: Path) -> None:
-    store = open_requests_store(tmp_path)
+async def test_the_tables_may_be_made_again() -> None:
+    store = DynamoRequestStore(connect(), "made_again")
+    assert len(create_tables(store._dynamo.client, "made_again")) == len(TABLES)
     await store.create(build_record(request_id="R1"), ())
     assert create_tables(store._dynamo.client, store._where.table) == []
     assert await store.get(RequestId("R1")) is not None
@@ -487,3 +489,24 @@ async def test_events_share_rows_and_are_read_one_by_one(store: DynamoRequestSto
     assert [row["sequence"] for row in await rows(store, "R1")] == [3, 5]
     found: tuple[Event, ...] = await store.events(RequestId("R1"), after=1)
     assert [event.sequence for event in found] == [2, 3, 4, 5]
+
+
+async def test_one_that_a_newer_version_wrote_keeps_nobody_waiting(
+    store: DynamoRequestStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        due = {"next_action": NextAction.PROCESS, "next_action_at": NOON}
+        await store.create(build_record(request_id=f"R{number}", record=due), ())
+    read = store_dynamo_due.to_record
+
+    def of_today(item: Any, documents: Any) -> RequestRecord:
+        record = read(item, documents)
+        if record.request.request_id == "R1":
+            return RequestRecord.model_validate(record.model_dump() | {"of_tomorrow": "a resident's words"})
+        return record
+
+    monkeypatch.setattr(store_dynamo_due, "to_record", of_today)
+    claimed = await store.claim_due(now=NOON, lease_s=9, limit=10)
+    assert {each.request.request_id for each in claimed} == {"R0", "R2"}
+    assert "R1" in caplog.text
+    assert "words" not in caplog.text

@@ -259,3 +259,20 @@ async def test_two_stores_share_ten_thousand_due_items(path: Path, store: Sqlite
     await other.close()
     assert sorted(shares[0] + shares[1]) == sorted(f"R{-number}" for number in range(10_000))
     assert min(map(len, shares)) >= 1000
+
+
+async def test_one_that_a_newer_version_wrote_keeps_nobody_waiting(
+    store: SqliteRequestStore, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        await store.create(record(number), [event(1)])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE requests SET request = json_set(request, '$.of_tomorrow', 'a resident''s words') "
+            "WHERE request_id = 'R1'"
+        )
+    claimed = await store.claim_due(now=NOON + timedelta(minutes=1), lease_s=9, limit=10)
+    assert [each.request.request_id for each in claimed] == ["R0", "R2"]
+    assert "R1" in caplog.text
+    assert "of_tomorrow" in caplog.text
+    assert "words" not in caplog.text

@@ -82,6 +82,34 @@ def desk(open_desk: Open) -> OperationsDesk:
     return open_desk()
 
 
+async def test_what_is_settled_without_its_jobs_cancels_them_once(open_desk: Open) -> None:
+    desk, later = open_desk(), NOW + timedelta(hours=3)
+    first = await opened(desk, job("Fix the tap"), context("EXE_1:0"))
+    waiting = await opened(desk, job("Verify", waits_for=(0,)), context("EXE_1:1"))
+    done = await opened(desk, job("Look"), context("EXE_1:2"))
+    await close_job(desk, done)
+    other = await opened(desk, job("Fix the sink"), context("EXE_2:0", "REQ_2"))
+    hours = {"starts_at": NOW.isoformat(), "ends_at": later.isoformat()}
+    booking = ActionCall(
+        action=ActionKind.BOOK_AMENITY,
+        parameters={"amenity": "Gym", "building_id": "A", "resident_id": "RES_A_101", **hours},
+    )
+    booked = await opened(desk, booking, context("EXE_3:0"))
+    cancelled = await desk.cancel(RequestId("REQ_1"), by="sam", reason="Resolved: mended it", now=later)
+    assert cancelled == (first, waiting)
+    for each in cancelled:
+        order = await open_desk().work_order(each)
+        assert order is not None
+        assert (order.status, order.closed_by, order.closed_at) == ("Cancelled", "sam", later)
+        assert order.notes == "Resolved: mended it"
+        assert order.version == 2
+    kept = [await desk.work_order(each) for each in (done, other, booked)]
+    assert [order.status for order in kept if order] == ["Done", "Open", "Open"]
+    assert await desk.cancel(RequestId("REQ_1"), by="mia", reason="again", now=later) == ()
+    # Nobody is told that the work was done.
+    assert [order.work_order_id for order in await desk.unannounced(10)] == [done]
+
+
 async def close_job(desk: OperationsDesk, work_order_id: str, by: str = "tech-1", notes: str = "done") -> WorkOrder:
     return await desk.complete(work_order_id, by=by, notes=notes, actual_cost_usd=80.5, actual_hours=1.25, now=NOW)
 
@@ -496,7 +524,8 @@ async def test_undoing_cancels_an_open_job_once_and_never_a_done_one(desk: Opera
     assert (cancelled.status, cancelled.closed_by, cancelled.closed_at) == ("Cancelled", "system", NOW)
     assert await desk.undo(job(), context("EXE_1:0"), order_id)
     assert await desk.work_order(order_id) == cancelled
-    assert await close_job(desk, order_id) == cancelled
+    with pytest.raises(WrongState, match="cancelled"):
+        await close_job(desk, order_id)
     done = await opened(desk, job(), context("EXE_2:0"))
     closed = await close_job(desk, done)
     assert not await desk.undo(job(), context("EXE_2:0"), done)

@@ -49,6 +49,15 @@ async def test_an_empty_queue_gives_nothing(queue: Queue) -> None:
     assert await depth(queue) == QueueDepth(visible=0, in_flight=0, dead=0, oldest_age_s=0.0)
 
 
+async def test_waiting_ends_soon_after_it_is_told_to_stop(queue: Queue) -> None:
+    stop = asyncio.Event()
+    stop.set()
+    begun = time.monotonic()
+    assert await queue.receive(max_messages=1, wait_s=30, visibility_s=30, stop=stop) == ()
+    # A long poll that is under way is waited for; SQS's last 20 s.
+    assert time.monotonic() - begun < 25
+
+
 async def test_the_oldest_come_first(queue: Queue, make_message: MakeMessage, traits: Traits) -> None:
     await queue.send([make_message(f"M{number}") for number in range(3)])
     await queue.send([make_message("A")])

@@ -1,4 +1,7 @@
-"""The graph as `make run` starts it, on ports and a state folder of its own; one cluster for all tests here."""
+"""The graph as `make run` starts it, on ports and a state folder of its own; one cluster for all tests here.
+
+`test_graph.py` ends with the stop of it, so a module that uses it has a name before that one's.
+"""
 
 from collections.abc import Iterator
 

@@ -45,6 +45,20 @@ def test_the_four_deployments_run_each_in_processes_of_its_own(graph: Graph) -> 
     assert len({pid for found in pids.values() for pid in found}) == 4
 
 
+def test_the_status_counts_the_replicas_that_serve_runs(staff: httpx.Client) -> None:
+    end = time.monotonic() + 30
+    # Serve's first answer to a replica may take longer than a page waits for it.
+    while None in [each["deployment"] for each in staff.get("/operations/services").json()["services"].values()]:
+        assert time.monotonic() < end
+    report = staff.get("/operations/services").json()
+    assert (report["status"], report["on_ray"]) == ("healthy", True)
+    for name, service in report["services"].items():
+        deployment = service["deployment"]
+        assert (deployment["status"], deployment["running"], deployment["wanted"]) == ("HEALTHY", 1, 1), name
+    assert report["waiting_commands"] is not None
+    assert report["services"]["decision_simulation"]["versions"]["knowledge_base"]
+
+
 def test_a_choice_crosses_all_four_services(resident: httpx.Client, staff: httpx.Client) -> None:
     answer = submit(resident, PARCEL)
     assert answer.status_code == 201
@@ -112,9 +126,14 @@ def test_a_what_if_runs_beside_the_service(staff: httpx.Client) -> None:
     assert staff.get("/health").json()["status"] == "healthy"
 
 
-def test_the_ray_dashboard_wants_a_token(graph: Graph) -> None:
-    answer = httpx.get(f"http://127.0.0.1:{graph.dashboard_port}/api/jobs/", timeout=10)
-    assert answer.status_code in (401, 403)
+@pytest.mark.parametrize("path", ["/api/jobs/", "/api/serve/applications/", "/nodes?view=summary", "/api/v0/actors"])
+def test_rays_dashboard_and_jobs_ask_for_a_token(graph: Graph, path: str) -> None:
+    """Whoever may submit a job runs code here."""
+    url = f"http://127.0.0.1:{graph.dashboard_port}{path}"
+    assert httpx.get(url, timeout=20).status_code == 401
+    assert httpx.post(url, json={"entrypoint": "true"}, timeout=20).status_code == 401
+    known = {"Authorization": f"Bearer {graph.ray_token}"}
+    assert httpx.get(url, headers=known, timeout=20).status_code == 200
 
 
 def test_a_stop_leaves_nothing_behind(graph: Graph) -> None:

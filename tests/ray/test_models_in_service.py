@@ -50,6 +50,10 @@ class Production(Graph):
         config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
         # The cluster has its own ports.
         del config["http_options"], config["proxy_location"]
+        for deployment in config["applications"][0]["deployments"]:
+            # One replica each, at shares that fit on two cores.
+            deployment["autoscaling_config"]["min_replicas"] = 1
+            deployment["ray_actor_options"] = {"num_cpus": 0.4}
         (ai,) = [each for each in config["applications"][0]["deployments"] if each["name"] == "AIProcessing"]
         ai["user_config"] = models
         end = time.monotonic() + READY_WITHIN_S

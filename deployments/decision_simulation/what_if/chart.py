@@ -1,6 +1,7 @@
 """The picture of a comparison as data: a Vega-Lite 5 specification that a page can draw."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 from core.what_if import ComparedFigure
@@ -28,43 +29,65 @@ TITLES = {
 ALL = "all"
 
 
+WIDTH = 300
+ROW = 24
+UNCERTAIN = 0.45
+HEADER = MappingProxyType({"labelFontSize": 13, "labelFontWeight": "bold", "labelAnchor": "start"})
+PADDING = MappingProxyType({"left": 32, "right": 16, "top": 5, "bottom": 5})
+"""Room for labels in a font that is wider than the one they were measured in."""
+
+
 def chart_of(figures: Sequence[ComparedFigure]) -> dict[str, Any]:
-    """One panel for each figure: the difference with its interval, for the whole and for each crew or vendor."""
-    values = [
-        {
-            "figure": TITLES[figure.name],
-            "resource": figure.resource or ALL,
-            "difference": figure.difference.mean,
-            "low": figure.difference.low,
-            "high": figure.difference.high,
-        }
-        for figure in figures
-        if figure.name in SHOWN
-    ]
-    row = {"field": "resource", "type": "nominal", "title": None}
+    """One panel for each figure: the difference with its interval, for the whole and for each crew or vendor.
+
+    What may be chance alone, since the interval holds 0, is drawn fainter. Colours are left to whoever draws it.
+    """
+    shown = [figure for figure in figures if figure.name in SHOWN]
+    titles = [TITLES[name] for name in SHOWN if any(figure.name == name for figure in shown)]
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "title": "Changed less present, with 95 % intervals",
-        "data": {"values": values},
-        "facet": {"field": "figure", "type": "nominal", "title": None},
-        "columns": 2,
+        "data": {"values": [_row(figure) for figure in shown]},
+        "facet": {"field": "figure", "type": "nominal", "title": None, "sort": titles, "header": {**HEADER}},
+        "padding": {**PADDING},
+        "columns": 1,
         "resolve": {"scale": {"x": "independent", "y": "independent"}},
-        "spec": {
-            "width": 260,
-            "layer": [
-                {"mark": {"type": "rule", "color": "#999"}, "encoding": {"x": {"datum": 0}}},
-                {
-                    "mark": {"type": "rule", "strokeWidth": 2},
-                    "encoding": {
-                        "y": row,
-                        "x": {"field": "low", "type": "quantitative", "title": None},
-                        "x2": {"field": "high"},
-                    },
-                },
-                {
-                    "mark": {"type": "point", "filled": True},
-                    "encoding": {"y": row, "x": {"field": "difference", "type": "quantitative", "title": None}},
-                },
-            ],
-        },
+        "spec": {"width": WIDTH, "height": {"step": ROW}, "layer": _layers()},
     }
+
+
+def _row(figure: ComparedFigure) -> dict[str, Any]:
+    difference = figure.difference
+    return {
+        "figure": TITLES[figure.name],
+        "resource": figure.resource or ALL,
+        "difference": difference.mean,
+        "low": difference.low,
+        "high": difference.high,
+        "beyond_chance": difference.low > 0.0 or difference.high < 0.0,
+    }
+
+
+def _layers() -> list[dict[str, Any]]:
+    row = {"field": "resource", "type": "nominal", "title": None, "axis": {"grid": True, "labelLimit": 170}}
+    faint = {"condition": {"test": "datum.beyond_chance", "value": 1.0}, "value": UNCERTAIN}
+
+    def along(field: str) -> dict[str, Any]:
+        return {
+            "field": field,
+            "type": "quantitative",
+            "title": None,
+            "axis": {"tickCount": 4, "labelOverlap": True, "labelFlush": False, "labelSeparation": 6},
+        }
+
+    return [
+        {"mark": {"type": "rule", "strokeDash": [3, 3]}, "encoding": {"x": {"datum": 0}}},
+        {
+            "mark": {"type": "rule", "strokeWidth": 2},
+            "encoding": {"y": row, "x": along("low"), "x2": {"field": "high"}, "opacity": faint},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "opacity": 1},
+            "encoding": {"y": row, "x": along("difference"), "opacity": faint},
+        },
+    ]

@@ -54,6 +54,14 @@ def climb(notice: Notice, rung: Turn, pushes: Sequence[Push], now: datetime) -> 
     )
 
 
+def turn_of(notice: Notice) -> str:
+    """Which turn the last telling of an alert was: the first, the next one's, or again somebody's who was told."""
+    *before, last = notice.told
+    if any(each.who == last.who for each in before):
+        return "again"
+    return "next" if before else "first"
+
+
 def take(notice: Notice, by: str, now: datetime) -> Notice:
     """The message after somebody has taken it; of an alert, nobody else is told."""
     taken = {"acknowledged_by": by, "acknowledged_at": now, "next_step_at": None}

@@ -14,7 +14,8 @@ from core.erasure import ErasureScope
 from core.errors import NotFound, VersionConflict
 from core.execution import Notification
 from core.execution_labels import ChannelName, NoticeKind
-from core.notices import ALWAYS, EVENTS, NotificationPreferences, is_role, of_person, of_resident
+from core.metrics import ALERT_TURNS, NOTICES, UNMETERED, Meter
+from core.notices import ALWAYS, EVENTS, NotificationPreferences, is_role, of_person, of_resident, resident_of
 from core.ports.documents import DocumentStore
 from core.ports.execution import Channel, DeliveredNotification, MessageTemplates
 from core.ports.page import Page
@@ -22,7 +23,7 @@ from deployments.execution.notices.adoption import InboxAdoption
 from deployments.execution.notices.agenda import Agenda
 from deployments.execution.notices.digest_items import DIGEST, DigestItems
 from deployments.execution.notices.erasing import erase
-from deployments.execution.notices.ladder import WITHOUT_ANYBODY, OnCall, Turn, climb, take, whose_turn
+from deployments.execution.notices.ladder import WITHOUT_ANYBODY, OnCall, Turn, climb, take, turn_of, whose_turn
 from deployments.execution.notices.planning import (
     PUSHED,
     ROLE_PREFERENCES,
@@ -68,11 +69,16 @@ class Notices:
         key: bytes,
         clock: Callable[[], datetime] = utc_now,
         adoption: InboxAdoption | None = None,
+        home_zone: Callable[[str], str | None] = lambda _: None,
+        meter: Meter = UNMETERED,
     ) -> None:
         """`key` signs the links by which people switch a kind of message off; `public_url` is what they begin with.
 
-        `zone` (IANA) is that of people who named none. `adoption` is ended before anything is erased.
+        `home_zone` tells the time zone (IANA) of a resident's building, in which those are told times who named none;
+        `zone` is that of everybody else. `adoption` is ended before anything is erased.
         """
+        self._home_zone = home_zone
+        self.meter = meter
         self.records = NoticeRecords(documents)
         self.agenda = Agenda(documents)
         self.people = PreferenceBook(documents)
@@ -97,6 +103,8 @@ class Notices:
         if await self.records.find(notice_id) is None:
             notice = await self._composed(notice_id, notification, now)
             await self.post(notice, [ALL, *_lists_of(notice)], now)
+            self.meter.add(NOTICES, channel=ChannelName.INBOX, outcome="sent")
+            self._count_turn(notice, 0)
         return notice_id
 
     async def sent(self, *, recipient: str | None, limit: int, cursor: str | None) -> Page[DeliveredNotification]:
@@ -172,7 +180,12 @@ class Notices:
     async def wishes_of(self, subject: str) -> NotificationPreferences:
         """What holds for a resident, a person or a role."""
         chosen = await self.people.of(subject)
-        return ROLE_PREFERENCES if is_role(subject) and chosen.version == 0 else chosen
+        if is_role(subject) and chosen.version == 0:
+            return ROLE_PREFERENCES
+        resident_id = resident_of(subject)
+        if resident_id is None or chosen.time_zone is not None:
+            return chosen
+        return chosen.model_copy(update={"time_zone": self._home_zone(resident_id)})
 
     async def post(self, notice: Notice, lists: Sequence[str], now: datetime) -> None:
         """Store a new message, after the pointers to what is due of it."""
@@ -220,8 +233,13 @@ class Notices:
                 await self.records.replace(stepped, version)
             except VersionConflict:
                 continue
+            self._count_turn(stepped, notice.steps_taken)
             self.ring()
             return stepped.next_step_at
+
+    def _count_turn(self, notice: Notice, steps_before: int) -> None:
+        if notice.steps_taken > steps_before:
+            self.meter.add(ALERT_TURNS, turn=turn_of(notice))
 
     async def _composed(self, notice_id: str, notification: Notification, now: datetime) -> Notice:
         wishes = await self.wishes_of(subject_of(notification, notification.recipient))

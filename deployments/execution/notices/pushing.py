@@ -11,8 +11,11 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
+from core import tracing
 from core.errors import ActionRejected, AppError, NotFound, Rejected, SystemBusy, Unavailable
+from core.metrics import NOTICES
 from core.notices import NotificationPreferences
 from core.ports.execution import Envelope
 from deployments.execution.notices.agenda import Entry
@@ -44,6 +47,8 @@ URGENT_FOR = timedelta(days=1)
 DELIVERY_LIMIT_S = 45.0
 """For one call of a channel; well within a try's time."""
 LONGEST_REASON = 300
+
+PushOutcome = Literal["sent", "suppressed", "failed"]
 
 
 def pause_s(attempt: int, draw: float, *, is_urgent: bool = False) -> float:
@@ -203,8 +208,9 @@ class NoticeSweeper:
     async def _hand_over(self, entry: Entry, notice: Notice, push: Push, wishes: NotificationPreferences) -> None:
         try:
             envelope = self._envelope(notice, push, wishes)
-            async with asyncio.timeout(DELIVERY_LIMIT_S):
-                external_id = await self._notices.channels[push.channel].deliver(envelope)
+            with tracing.span("push notice", attributes={"aam.channel": push.channel}):
+                async with asyncio.timeout(DELIVERY_LIMIT_S):
+                    external_id = await self._notices.channels[push.channel].deliver(envelope)
         except SystemBusy as error:
             await self._rest(entry, notice, push, error.wait_s)
         except (ActionRejected, Rejected) as error:
@@ -288,14 +294,23 @@ class NoticeSweeper:
         after = await self._notices.records.change(
             notice.notice_id, lambda found: failed(found, push.push_id, outcome, other)
         )
+        self._count(push, "failed", after)
         self._notices.ring()
         await self._end(entry, after or notice)
 
-    async def _settle(self, entry: Entry, notice: Notice, push: Push, **changes: object) -> None:
-        settled = {"at": self._notices.clock(), "tried_until": None, **changes}
+    def _count(self, push: Push, outcome: PushOutcome, after: Notice | None) -> None:
+        """Once for each push: where nothing was changed, its end is another's."""
+        if after is not None:
+            self._notices.meter.add(NOTICES, channel=push.channel, outcome=outcome)
+
+    async def _settle(
+        self, entry: Entry, notice: Notice, push: Push, *, status: PushOutcome, **changes: object
+    ) -> None:
+        settled = {"at": self._notices.clock(), "tried_until": None, "status": status, **changes}
         after = await self._notices.records.change(
             notice.notice_id, lambda found: changed(found, push.push_id, settled)
         )
+        self._count(push, status, after)
         await self._end(entry, after or notice)
 
     async def _end(self, entry: Entry, notice: Notice) -> None:

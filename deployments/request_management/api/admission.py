@@ -5,6 +5,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import Overloaded
+from deployments.request_management.api.inner_calls import is_inner
 from deployments.request_management.api.problems import problem_response
 
 
@@ -20,7 +21,7 @@ class AdmissionMiddleware:
         self._present = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or is_inner(scope):
             await self._app(scope, receive, send)
             return
         if self._present >= self._limit:

@@ -2,8 +2,10 @@
 
 from fastapi import APIRouter, Response
 
+from core.explanation import Explanation
 from core.messages import KnowledgeFacts
 from core.request import Classification, Decision, Risk
+from core.safety_check import SafetyCheck
 from deployments.request_management import access
 from deployments.request_management.api.context import Caller, Reply, Service, send
 from deployments.request_management.api.problems import documented
@@ -25,6 +27,23 @@ async def classify(message: Message, service: Service, caller: Caller) -> Respon
     """Labels of a message."""
     access.require_role(caller, access.ANALYSTS)
     return send(Reply(await service.analysis.classify(message.message_text)))
+
+
+@router.post("/explain", response_model=Explanation)
+async def explain(message: Message, service: Service, caller: Caller) -> Response:
+    """Which words of a message its category and urgency hang on, as the local model reads it."""
+    access.require_role(caller, access.ANALYSTS)
+    return send(Reply(await service.analysis.explain(message.message_text)))
+
+
+@router.post("/safety-check", response_model=SafetyCheck)
+async def check_safety(message: Message, service: Service, caller: Caller) -> Response:
+    """Whether a message that is still being written tells of danger, by the life-safety rules alone; nothing is kept.
+
+    That no rule fires does not mean that all is well: `POST /requests` looks closer.
+    """
+    access.require_role(caller, access.SUBMITTERS)
+    return send(Reply(await service.analysis.check_safety(message.message_text)))
 
 
 @router.post("/predict-risk", response_model=Risk)

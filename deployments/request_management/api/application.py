@@ -19,11 +19,14 @@ from deployments.request_management.api import (
     desk,
     health,
     incidents,
+    knowledge,
     notifications,
     operations,
     requests,
     residents,
+    services,
     staff,
+    statistics,
     webhooks,
     what_if,
 )
@@ -33,12 +36,16 @@ from deployments.request_management.api.body_limit import BodyLimitMiddleware
 from deployments.request_management.api.correlation import CorrelationMiddleware
 from deployments.request_management.api.description import install_description
 from deployments.request_management.api.guard import guard, install_rules
+from deployments.request_management.api.inner_calls import InnerCalls
 from deployments.request_management.api.problems import install
 from deployments.request_management.api.rate_limits import AddressLimitMiddleware
 from deployments.request_management.api.security_headers import SecurityHeadersMiddleware
+from deployments.request_management.api.tracing import TracingMiddleware
 from deployments.request_management.service import RequestManagementService
+from web.application import PagesMiddleware, PlainWordsMiddleware, build_pages, visitors_known_to
 
 PREFIX = "/api/v1"
+PHOTOS_AT_ONCE = 3
 _CORS: Mapping[str, Any] = MappingProxyType(
     {
         "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
@@ -67,7 +74,7 @@ _CORS: Mapping[str, Any] = MappingProxyType(
 
 
 def build_api(service: Callable[[], RequestManagementService], settings: Settings) -> FastAPI:
-    """The application; `service` is asked at each call, so that it may be made later than the routes."""
+    """The interface and the pages; `service` is asked at each call, so that it may be made later than the routes."""
     # The documentation's page comes with its scripts from the package: no content network at run time.
     app = FastAPIOffline(
         title="Agentic Apartment Manager",
@@ -85,11 +92,14 @@ def build_api(service: Callable[[], RequestManagementService], settings: Setting
         audit,
         incidents,
         staff,
+        statistics,
         requests,
         residents,
         attachments,
         analysis,
+        knowledge,
         what_if,
+        services,
         operations,
         desk,
         notifications,
@@ -102,14 +112,29 @@ def build_api(service: Callable[[], RequestManagementService], settings: Setting
     install_rules(app, PREFIX)
     install_description(app)
     # A form around the file takes room, too.
-    limits_by_path = {f"{PREFIX}/attachments": settings.attachment_limit_bytes + 65_536}
+    file_bytes = settings.attachment_limit_bytes + 65_536
+    # Without script, photos come with the report.
+    photos_bytes = PHOTOS_AT_ONCE * settings.attachment_limit_bytes + 65_536
+    app.add_middleware(PagesMiddleware, pages=build_pages(service, InnerCalls(app)))
     # The last one added is the outermost: a refused body has a correlation id, too.
-    app.add_middleware(BodyLimitMiddleware, limit_bytes=settings.body_limit_bytes, limits_by_path=limits_by_path)
+    app.add_middleware(
+        BodyLimitMiddleware,
+        limit_bytes=settings.body_limit_bytes,
+        limits_by_path={f"{PREFIX}/attachments": file_bytes},
+        limits_of_known={"/photos": file_bytes, "/report": photos_bytes},
+        is_known=visitors_known_to(service),
+    )
     app.add_middleware(AuthenticationMiddleware, prefix=PREFIX, public=PUBLIC_PATHS)
     app.add_middleware(AddressLimitMiddleware, settings=settings, exempt=frozenset({f"{PREFIX}/health"}))
     app.add_middleware(AdmissionMiddleware, limit=settings.concurrent_calls)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=list(settings.cors_origins), **_CORS)
+    app.add_middleware(PlainWordsMiddleware, time_zone=settings.time_zone)
     app.add_middleware(SecurityHeadersMiddleware, settings=settings)
+    app.add_middleware(
+        TracingMiddleware,
+        trusts_callers=settings.trust_traceparent,
+        untraced=(f"{PREFIX}/health", "/static/"),
+    )
     app.add_middleware(CorrelationMiddleware)
     return app

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from core.contract import Contract, UtcTime
 from core.request import Request as ResidentRequest
@@ -20,11 +20,11 @@ from deployments.request_management.api.context import (
 )
 from deployments.request_management.api.problems import documented
 from deployments.request_management.duplicates import AttachOrder, Similar, SimilarQuestion
-from deployments.request_management.incident import MOST_MEMBERS, Incident, IncidentStatus
+from deployments.request_management.incident import MOST_MEMBERS, MOST_TITLE, Incident, IncidentStatus
 from deployments.request_management.schemas import Identifier
 
 router = APIRouter(tags=["incidents"], responses=documented(401, 403, 413, 422, 429, 500, 503))
-Title = Annotated[str, Field(min_length=1, max_length=200)]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_TITLE)]
 Some = Annotated[tuple[Identifier, ...], Field(max_length=MOST_MEMBERS)]
 
 
@@ -33,6 +33,11 @@ class Acceptance(Contract):
 
     title: Title | None = None
     """Instead of the proposed one; all residents of the building may read it."""
+    leader: Identifier | None = None
+    """Which of its open requests carries the work: the others can order none while they are in the incident.
+
+    Null for the earliest on which work was ordered already, else for the earliest.
+    """
 
 
 class MemberChange(Contract):
@@ -53,6 +58,8 @@ class PublicIncident(Contract):
     updated_at: UtcTime
     subscribed: bool | None = None
     """Whether the caller is told of it; null in a list."""
+    lead: str | None = None
+    """The caller's own request, where it carries the work; told by `GET` of one incident alone."""
 
 
 class IncidentList(Contract):
@@ -83,7 +90,8 @@ async def get_incident(incident_id: str, service: Service, caller: Caller) -> Re
     found = await service.incidents.get(caller, incident_id)
     if not caller.is_resident:
         return send(Reply(found))
-    return send(Reply(_public(found, await service.incidents.follows(found, caller.sub))))
+    lead = await service.incidents.own_lead(found, caller.sub)
+    return send(Reply(_public(found, await service.incidents.follows(found, caller.sub), lead)))
 
 
 @router.post("/incidents/{incident_id}/accept", response_model=Incident, responses=documented(404, 409))
@@ -93,8 +101,9 @@ async def accept_incident(
     """Agree that its requests are one fault; again, to take in what was proposed since."""
 
     async def work(_: str) -> Reply:
-        title = acceptance.title if acceptance else None
-        return Reply(await service.incidents.accept(caller, incident_id, title))
+        wanted = acceptance or Acceptance()
+        leader = RequestId(wanted.leader) if wanted.leader else None
+        return Reply(await service.incidents.accept(caller, incident_id, wanted.title, leader))
 
     return await once(incident_id, work)
 
@@ -158,7 +167,7 @@ async def attach(request_id: str, order: AttachOrder, service: Service, caller: 
     return await once(request_id, work)
 
 
-def _public(found: Incident, subscribed: bool | None) -> PublicIncident:
+def _public(found: Incident, subscribed: bool | None, lead: str | None = None) -> PublicIncident:
     return PublicIncident(
         incident_id=found.incident_id,
         building_id=found.building_id,
@@ -167,4 +176,5 @@ def _public(found: Incident, subscribed: bool | None) -> PublicIncident:
         since=found.created_at,
         updated_at=found.updated_at,
         subscribed=subscribed,
+        lead=lead,
     )

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from core.errors import AppError, Overloaded, Unavailable
+from core.metrics import REFUSALS
 from deployments.request_management.api.correlation import HEADER, correlation_id
 from deployments.request_management.api.security_headers import security_headers
 
@@ -84,7 +85,8 @@ def problem_response(
     members: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """One problem document."""
+    """One problem document, which is counted."""
+    request.app.state.service().meter.add(REFUSALS, problem=code, status=str(status))
     content = {
         "type": f"urn:aam:problem:{code}",
         "title": title,

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.errors import RateLimited
 from core.ports.rate_limits import RateAllowance
 from core.settings import Settings
+from deployments.request_management.api.inner_calls import is_inner
 from deployments.request_management.api.problems import answer_error
 from deployments.request_management.service import RequestManagementService
 
@@ -56,7 +57,7 @@ class AddressLimitMiddleware:
         self._app, self._settings, self._exempt = app, settings, exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._exempt:
+        if scope["type"] != "http" or scope["path"] in self._exempt or is_inner(scope):
             await self._app(scope, receive, send)
             return
         request = Request(scope)

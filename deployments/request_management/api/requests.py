@@ -25,11 +25,13 @@ from deployments.request_management.api.event_stream import last_sequence, strea
 from deployments.request_management.api.problems import documented
 from deployments.request_management.intake import new_request_id
 from deployments.request_management.pipeline import is_waiting
+from deployments.request_management.precedents import PrecedentList
 from deployments.request_management.schemas import (
     Amendment,
     EventList,
     FeedbackForm,
     FullDecision,
+    ObjectionForm,
     Remark,
     RequestList,
     ResolutionReport,
@@ -38,6 +40,7 @@ from deployments.request_management.schemas import (
     Submission,
 )
 
+IfMatch = Annotated[str | None, Header()]
 router = APIRouter(tags=["requests"], responses=documented(401, 403, 413, 422, 429, 500, 503))
 
 _STREAMED: dict[int | str, dict[str, Any]] = {
@@ -114,32 +117,46 @@ async def amend(
     amendment: Amendment,
     service: Service,
     caller: Caller,
-    if_match: Annotated[str | None, Header()] = None,
+    if_match: IfMatch = None,
 ) -> Response:
     """A staff member's correction of status or labels, with a comment."""
     return send(of_request(await service.requests.amend(caller, request_id, amendment, expected_version(if_match))))
 
 
-@router.post("/requests/{request_id}/select-option", response_model=ResidentRequest, responses=documented(404, 409))
+@router.post(
+    "/requests/{request_id}/select-option", response_model=ResidentRequest, responses=documented(404, 409, 412)
+)
 async def select_option(
-    request_id: str, selection: Selection, service: Service, caller: Caller, once: OnceOnly
+    request_id: str,
+    selection: Selection,
+    service: Service,
+    caller: Caller,
+    once: OnceOnly,
+    if_match: IfMatch = None,
 ) -> Response:
     """Choose one of the options."""
+    version = expected_version(if_match)
 
     async def work(_: str) -> Reply:
-        return of_request(await service.requests.select_option(caller, request_id, selection.option_id))
+        return of_request(await service.requests.select_option(caller, request_id, selection.option_id, version))
 
     return await once(request_id, work)
 
 
-@router.post("/requests/{request_id}/resolve", response_model=ResidentRequest, responses=documented(404, 409))
+@router.post("/requests/{request_id}/resolve", response_model=ResidentRequest, responses=documented(404, 409, 412))
 async def resolve(
-    request_id: str, report: ResolutionReport, service: Service, caller: Caller, once: OnceOnly
+    request_id: str,
+    report: ResolutionReport,
+    service: Service,
+    caller: Caller,
+    once: OnceOnly,
+    if_match: IfMatch = None,
 ) -> Response:
     """Say that it is done, and what it took."""
+    version = expected_version(if_match)
 
     async def work(_: str) -> Reply:
-        return of_request(await service.requests.resolve(caller, request_id, report))
+        return of_request(await service.requests.resolve(caller, request_id, report, version))
 
     return await once(request_id, work)
 
@@ -156,16 +173,33 @@ async def give_feedback(
     return await once(request_id, work)
 
 
+@router.post("/requests/{request_id}/objection", response_model=ResidentRequest, responses=documented(404, 409))
+async def object_to_labels(
+    request_id: str, form: ObjectionForm, service: Service, caller: Caller, once: OnceOnly
+) -> Response:
+    """Say, as the resident, that the message was understood wrongly; staff look at it, and the labels stay so far."""
+
+    async def work(_: str) -> Reply:
+        return of_request(await service.requests.object_to_labels(caller, request_id, form))
+
+    return await once(request_id, work)
+
+
 def _add_remark_route(name: str, summary: str) -> None:
     """A step that takes nothing but an optional comment: `POST /requests/{request_id}/<name>`."""
 
     async def step(
-        request_id: str, service: Service, caller: Caller, once: OnceOnly, remark: Remark | None = None
+        request_id: str,
+        service: Service,
+        caller: Caller,
+        once: OnceOnly,
+        remark: Remark | None = None,
+        if_match: IfMatch = None,
     ) -> Response:
-        action = getattr(service.requests, name)
+        action, version = getattr(service.requests, name), expected_version(if_match)
 
         async def work(_: str) -> Reply:
-            return of_request(await action(caller, request_id, remark.comment if remark else None))
+            return of_request(await action(caller, request_id, remark.comment if remark else None, version))
 
         return await once(request_id, work)
 
@@ -176,7 +210,7 @@ def _add_remark_route(name: str, summary: str) -> None:
         name=name,
         summary=summary,
         response_model=ResidentRequest,
-        responses=documented(404, 409),
+        responses=documented(404, 409, 412),
     )
 
 
@@ -214,3 +248,11 @@ async def list_events(
 async def get_decision(request_id: str, service: Service, caller: Caller) -> Response:
     """Why it was decided so: short for the resident, everything for staff."""
     return send(Reply(await service.requests.decision(caller, request_id)))
+
+
+@router.get("/requests/{request_id}/similar", response_model=PrecedentList, responses=documented(404))
+async def list_similar(
+    request_id: str, service: Service, caller: Caller, limit: Annotated[int, Query(ge=1, le=20)] = 5
+) -> Response:
+    """Requests of the caller's buildings in the last half year that mean much the same, and how they went."""
+    return send(Reply(await service.precedents.like(caller, request_id, limit)))

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from core.contract import SentTime
 from core.errors import Invalid
-from core.labels import Status
+from core.labels import Category, Status, Urgency
 from core.ports.store import RequestFilter
 from core.request import Event
 from deployments.request_management import export
@@ -34,7 +34,7 @@ BuildingId = Annotated[str | None, Query(max_length=100)]
 IfMatch = Annotated[str | None, Header()]
 _EXPORTED: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The requests, newest first; JSON is one array",
+        "description": "The requests in the order of the list with the same filters; JSON is one array",
         "content": {
             "text/csv": {"schema": {"type": "string"}},
             "application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Request"}}},
@@ -62,10 +62,13 @@ async def export_requests(
     before: SentTime | None = None,
     building_id: BuildingId = None,
     status: Status | None = None,
+    category: Category | None = None,
+    urgency: Urgency | None = None,
+    needs_attention: bool = False,
 ) -> Response:
     """The requests of the caller's buildings that were made in `[since, before)`, as a stream."""
     _require_period(since, before)
-    where = RequestFilter(status=status, building_id=building_id, buildings=caller.buildings)
+    where = RequestFilter(status, category, urgency, building_id, caller.buildings, needs_attention)
     pages = await export.begun(service.export.pages(caller, where, since, before))
     name = f"requests-{service.clock():%Y%m%dT%H%M%SZ}.{format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}

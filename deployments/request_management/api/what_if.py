@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Response
 
 from core.what_if import WhatIfRun
+from core.what_if_figures import ChangeableFigures
 from deployments.request_management.api.context import Caller, OnceOnly, Reply, Service, send
 from deployments.request_management.api.problems import documented
 from deployments.request_management.what_if import WhatIfQuestion, WhatIfRunList, new_run_id
@@ -25,6 +26,12 @@ async def start_what_if(question: WhatIfQuestion, service: Service, caller: Call
 async def list_what_ifs(service: Service, caller: Caller) -> Response:
     """The runs that are remembered, newest first."""
     return send(Reply(WhatIfRunList(items=await service.what_if.newest(caller))))
+
+
+@router.get("/what-if/figures", response_model=ChangeableFigures)
+async def list_changeable_figures(service: Service, caller: Caller) -> Response:
+    """The figures that are usually changed, as they stand in the rules in force, with a sensible range of each."""
+    return send(Reply(await service.what_if.figures(caller)))
 
 
 @router.get("/what-if/{run_id}", response_model=WhatIfRun, responses=documented(404))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from core.explanation import Explanation
 from core.labels import Category, RiskLevel
 from core.messages import AssessItem, Assessment, ItemFailure
 from core.models_config import Source
@@ -49,6 +50,9 @@ class NamedJudge:
             return []
         return [self._answer(item) for item in items]
 
+    def explain(self, message_text: str) -> Explanation:
+        raise AssertionError("Nobody asks for that here.")
+
     def _answer(self, item: AssessItem) -> Assessment | ItemFailure:
         if self.broken_by and self.broken_by in item.message_text:
             return ItemFailure(code="internal_error", detail="It broke.")
@@ -78,12 +82,16 @@ class Notes:
 
     def __init__(self) -> None:
         self.messages: Counter[tuple[Arm, str]] = Counter()
+        self.judgements: Counter[str] = Counter()
         self.comparisons: list[Comparison] = []
         self.skips: Counter[Skip] = Counter()
         self.is_refused: bool | None = None
 
     def answered(self, arm: Arm, models: str, messages: int) -> None:
         self.messages[arm, models] += messages
+
+    def judged(self, models: ModelSet, answers: Sequence[Assessment | ItemFailure]) -> None:
+        self.judgements[models.name] += len(answers)
 
     def compared(self, models: str, comparison: Comparison) -> None:
         self.comparisons.append(comparison)

@@ -53,7 +53,8 @@ SECRETS = {
 """Words that stand in a resident's data, and nowhere else: one for each kind of place."""
 NOTICE_KEY = b"signs links"
 EXECUTION = (
-    "enqueue", "describe", "work_orders", "work_order", "complete_work_order", "notifications", "notification",
+    "enqueue", "describe", "work_orders", "work_order", "complete_work_order", "cancel_work_orders", "notifications",
+    "notification",
     "acknowledge", "erase", "calendar", "plan_work_order", "dead_lettered", "retry", "systems", "take_callback",
     "preferences", "choose_preferences", "unsubscribe",
 )  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from adapters.metrics_memory import MemoryMeter
 from adapters.queue_sqlite import SqliteQueue
 from adapters.store_sqlite import SqliteRequestStore
 from core.business_calendar import BusinessCalendar
@@ -186,7 +187,8 @@ class Stage:
         self.requests = Requests(self.store, peers, self.dispatcher, self.revision, clock, ZoneInfo("UTC"))
         execution: Any = NoExecution()
         self.operations = Operations(self.store, peers, execution, self.dispatcher, clock, ZoneInfo("UTC"))
-        self.sweeper = Sweeper(settings, self.store, self.pipeline, self.dispatcher, self.revision, clock)
+        self.meter = MemoryMeter()
+        self.sweeper = Sweeper(settings, self.store, self.pipeline, self.dispatcher, self.revision, clock, self.meter)
 
     async def add(self, record: RequestRecord) -> RequestRecord:
         """Store a record as version 1, with as many events as it says it has."""

@@ -13,6 +13,7 @@ from core.errors import ServiceUnavailable
 from core.execution_labels import ActionKind
 from core.labels import Category, Status, Urgency
 from core.messages import ItemFailure
+from core.metrics import DUE_WORK
 from core.record import NextAction, RequestRecord
 from deployments.request_management import decisions, lifecycle, news
 from deployments.request_management import due_work as sweeping
@@ -217,20 +218,10 @@ async def test_what_is_due_and_unclaimed_is_the_lag(stage: Stage, clock: ManualC
 
 
 async def test_what_was_begun_is_counted(stage: Stage, clock: ManualClock) -> None:
-    begun: list[NextAction] = []
-
-    class Counting:
-        def lag(self, seconds: float) -> None:
-            raise AssertionError
-
-        def began(self, action: NextAction) -> None:
-            begun.append(action)
-
-    stage.sweeper.metrics = Counting()
     await stage.add(in_progress())
     clock.now = MORNING + 24 * HOUR
     await stage.sweep()
-    assert begun == [NextAction.RESPONSE_BREACH]
+    assert stage.meter.figures[DUE_WORK] == {(NextAction.RESPONSE_BREACH,): 1}
 
 
 async def test_what_others_do_is_handed_to_them(stage: Stage, clock: ManualClock) -> None:

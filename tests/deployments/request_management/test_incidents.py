@@ -113,7 +113,7 @@ async def test_what_is_alike_is_proposed_once_and_changes_no_request(light: Ligh
     (found,) = await incidents(light)
     assert found.status is IncidentStatus.PROPOSED
     assert set(found.members) == {record.request.request_id for record in records}
-    assert found.title == "Heating: reported from several homes"
+    assert found.title == "Heating: reported from several homes of building A"
     assert [(await present(light, record)).request.version for record in records] == [1, 1, 1]
 
 
@@ -423,13 +423,15 @@ async def require_in_step(light: Light, found: Incident, records: list[RequestRe
         belongs = accepted and now.request.request_id in found.members
         assert now.request.incident_id == (found.incident_id if belongs else None)
         assert NextAction.INCIDENT not in now.pending
+        follows = belongs and found.lead != now.request.request_id
+        assert now.led_by == (found.lead if follows else None)
         homes = {one.request.resident_id for one in records if one.request.request_id in found.members}
         if belongs and found.lead == now.request.request_id:
             expected = {*homes, *found.subscribers} - {now.request.resident_id, *found.unsubscribed}
             assert set(now.subscribers) == expected
 
 
-OPERATIONS = ("accept", "dismiss", "change_members", "subscribe", "unsubscribe")
+OPERATIONS = ("accept", "accept_led", "dismiss", "change_members", "subscribe", "unsubscribe")
 
 
 async def operate(light: Light, operation: str, incident_id: str, records: list[RequestRecord]) -> None:
@@ -437,6 +439,8 @@ async def operate(light: Light, operation: str, incident_id: str, records: list[
     match operation:
         case "accept":
             await own.accept(STAFF, incident_id)
+        case "accept_led":
+            await own.accept(STAFF, incident_id, None, records[2].request.request_id)
         case "dismiss":
             await own.dismiss(STAFF, incident_id)
         case "change_members":
@@ -468,7 +472,7 @@ async def killed_after(writes: int, operation: str, folder: Path, monkeypatch: p
         with monkeypatch.context() as patched:
             # What is sent meanwhile would count as a write or not, as it happens.
             patched.setattr(light.service.incidents._dispatcher, "start", nothing)
-            if operation != "accept":
+            if not operation.startswith("accept"):
                 await light.service.incidents.accept(STAFF, found.incident_id)
             (before,) = await incidents(light)
             doomed = Doomed(light, patched, writes)

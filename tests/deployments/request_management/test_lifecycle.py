@@ -629,3 +629,30 @@ def test_whatever_an_option_does_its_job_is_one_that_the_desk_understands(action
         return
     assert isinstance(job, JobParameters)
     assert (job.vendor, job.licence, job.not_before) == ("pipes-inc", "plumber", None)
+
+
+@pytest.mark.parametrize("answered", [False, None])
+def test_a_question_that_nothing_answers_is_marked_as_one(answered: bool | None) -> None:
+    record, resolved = at(Status.PROCESSING), build_resolved(Status.NEEDS_REVIEW)
+    trace = resolved.resolved.trace
+    trace = trace.model_copy(update={"inputs": {**trace.inputs, "answered": answered}})
+    found = resolved.resolved.model_copy(update={"trace": trace})
+    change = decisions.apply_decision(record, resolved.classification, resolved.risk, found, NOW)
+    (moved,) = (event for event in change.events if event.kind == "status_changed")
+    assert moved.details.get("no_answer") is (True if answered is False else None)
+    assert ("I don't know" in moved.message) is (answered is False)
+
+
+def test_who_is_told_by_a_command_is_noted() -> None:
+    change = lifecycle.escalate(at(Status.AWAITING_SELECTION), "RES_A_101", None, NOW)
+    sent = news.dispatched(change.record, change.record.outbox, NOW)
+    assert sent is not None
+    assert [event.details["told"] for event in sent.events if event.kind == "execution_queued"] == ["on_call"]
+    chosen = lifecycle.select_option(at(Status.AWAITING_SELECTION), "option-0", "RES_A_101", NOW)
+    sent = news.dispatched(chosen.record, chosen.record.outbox, NOW)
+    assert sent is not None
+    assert [event.details["told"] for event in sent.events if event.kind == "execution_queued"] == ["resident"]
+    reopened = lifecycle.reopen(at(Status.RESOLVED), "RES_A_101", None, NOW)
+    sent = news.dispatched(reopened.record, reopened.record.outbox, NOW)
+    assert sent is not None
+    assert [event.details["told"] for event in sent.events if event.kind == "execution_queued"] == ["staff"]

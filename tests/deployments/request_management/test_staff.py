@@ -15,12 +15,12 @@ from adapters.store_sqlite import SqliteRequestStore
 from adapters.tokens import LocalTokens
 from core.contract import rfc3339
 from core.envelopes import unwrap_command
-from core.labels import ApprovalTier, Role, Status
+from core.labels import ApprovalTier, Role, Status, Urgency
 from core.record import RequestRecord
 from core.request import Approval, OptionId, RequestId
 from deployments.request_management import export
 from deployments.request_management.comments import add_comment
-from tests.builders import NOON, build_event, build_full_record
+from tests.builders import NOON, build_classification, build_event, build_full_record
 from tests.deployments.request_management.light import Light, open_light
 
 
@@ -78,6 +78,19 @@ class TestBulk:
         assert answers[1].headers["Idempotency-Replayed"] == "true"
         assert (await stored(light, request_id)).request.version == 2
 
+    async def test_one_that_changed_since_the_caller_saw_it_is_left_as_it_is(self, light: Light) -> None:
+        seen, changed = await seed(light), await seed(light)
+        versions = {seen: 1, changed: 1}
+        async with light.client(Role.STAFF, "sam") as client:
+            await client.post("/requests/bulk", json={"request_ids": [changed], "urgency": "Low"})
+            order = {"request_ids": [seen, changed], "urgency": "High", "versions": versions}
+            results = (await client.post("/requests/bulk", json=order)).json()["results"]
+        assert [one["problem"] and one["problem"]["code"] for one in results] == [None, "stale_version"]
+        assert [one["problem"] and one["problem"]["status"] for one in results] == [None, 412]
+        kept = (await stored(light, changed)).request.classification
+        assert kept is not None
+        assert kept.urgency is Urgency.LOW
+
     @pytest.mark.parametrize(
         "order",
         [
@@ -85,6 +98,9 @@ class TestBulk:
             {"request_ids": [f"REQ_{number}" for number in range(101)], "status": "Closed"},
             {"request_ids": ["REQ_1"]},
             {"request_ids": ["REQ_1"], "waiting_for_access": True},
+            {"request_ids": ["REQ_1"], "status": "Closed", "versions": {"REQ_1": 0}},
+            {"request_ids": ["REQ_1"], "status": "Closed", "versions": {"REQ_1": True}},
+            {"request_ids": ["REQ_1"], "status": "Closed", "versions": {"<b>": 1}},
         ],
     )
     async def test_what_is_no_bulk_order_is_refused(self, light: Light, order: dict[str, Any]) -> None:
@@ -93,6 +109,27 @@ class TestBulk:
 
 
 class TestExport:
+    async def test_it_holds_what_a_list_with_the_same_filters_holds_in_its_order(
+        self, light: Light, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(export, "PAGE", 2)
+        for hours, urgency in enumerate((Urgency.LOW, Urgency.EMERGENCY, Urgency.HIGH, Urgency.EMERGENCY)):
+            await seed(
+                light,
+                created_at=NOON - timedelta(hours=hours),
+                needs_attention=True,
+                classification=build_classification(urgency=urgency),
+            )
+        await seed(light)
+        async with light.client(Role.STAFF, "sam") as client:
+            for where in ({"needs_attention": "true"}, {"urgency": "Emergency"}, {"category": "Billing"}):
+                listed = (await client.get("/requests", params=where)).json()["items"]
+                exported = (await client.get("/requests/export", params={"format": "json", **where})).json()
+                assert [one["request_id"] for one in exported] == [one["request_id"] for one in listed]
+            # What is most urgent may be older than what is less so: none of the period may be lost to the order.
+            since = {"since": rfc3339(NOON - timedelta(hours=2)), "needs_attention": "true", "format": "json"}
+            assert len((await client.get("/requests/export", params=since)).json()) == 3
+
     async def test_both_forms_hold_the_requests_of_the_period_and_the_caller(
         self, light: Light, monkeypatch: pytest.MonkeyPatch
     ) -> None:

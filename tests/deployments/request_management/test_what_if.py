@@ -14,13 +14,15 @@ from adapters import build
 from adapters.store_sqlite import SqliteRequestStore
 from adapters.tokens import LocalTokens
 from core.errors import Invalid
-from core.labels import Category, Role, Status, Trade, Urgency
+from core.labels import Category, Crew, Role, Status, Trade, Urgency
 from core.ports.record_keeping import RecordKeeping
 from core.record import RequestRecord
 from core.request import RequestId, Risk
 from core.rules import RuleBook
 from core.settings import Settings
 from core.what_if import WhatIfOrder, WhatIfRun
+from core.what_if_figures import ChangeableFigures
+from deployments.decision_simulation.what_if.figures import changeable
 from deployments.decision_simulation.what_if.runs import ThreadRuns
 from deployments.decision_simulation.what_if.scenario import apply
 from deployments.request_management import replayed_work
@@ -51,6 +53,9 @@ class Decision:
         apply(self.rules, order.scenario)
         self.orders.append(order)
         return await self.runs.start(run_id, self.rules, order, "America/New_York")
+
+    async def what_if_figures(self) -> ChangeableFigures:
+        return changeable(self.rules)
 
     async def what_if(self, run_id: str) -> WhatIfRun:
         return await self.runs.get(run_id)
@@ -268,3 +273,12 @@ async def test_more_than_one_run_may_replay_is_refused(
     monkeypatch.setattr(replayed_work, "MOST_READ", 4)
     with pytest.raises(Invalid, match="more recent period"):
         await replayed_work.past_period(store, NOW - timedelta(days=60), NOW - timedelta(days=50), lambda _: True)
+
+
+async def test_what_may_be_changed_is_told_to_those_who_may_ask(client: Client) -> None:
+    told = (await client(Role.SERVICE).get("/what-if/figures")).json()
+    plumbers = next(one for one in told["figures"] if one["path"] == "crews.plumbing.technicians")
+    assert plumbers["present"] == documents().crews[Crew.PLUMBING].technicians
+    assert plumbers["range"]["low"] <= plumbers["present"] <= plumbers["range"]["high"]
+    assert {one["vendor_id"] for one in told["vendors"]} == set(documents().vendors)
+    assert (await client(Role.RESIDENT).get("/what-if/figures")).status_code == 403

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from adapters.metrics_memory import MemoryMeter
 from core.errors import ActionRejected, SystemUnavailable, VersionConflict
+from core.metrics import ALERT_TURNS
 from core.ports.documents import Document
 from core.ports.execution import DeliveredNotification
 from deployments.execution.notices.ladder import WITHOUT_ANYBODY
@@ -71,6 +73,19 @@ async def test_the_third_person_is_told_when_two_do_not_answer(house: House) -> 
         await house.advance(FIVE_MINUTES)
     assert len(house.sms.taken) == 3
     assert (await shown(house, notice_id)).acknowledged_by == "cyd"
+
+
+async def test_turns_are_counted(house: House) -> None:
+    meter = house.notices.meter = MemoryMeter()
+    notice_id = await begin(house)
+    await house.settle()
+    assert meter.figures[ALERT_TURNS] == {("first",): 1}
+    for _ in range(4):
+        await house.advance(FIVE_MINUTES)
+    assert meter.figures[ALERT_TURNS] == {("first",): 1, ("next",): 2, ("again",): 2}
+    await house.notices.acknowledge(notice_id, by="cyd", now=house.clock())
+    await house.advance(FIVE_MINUTES)
+    assert meter.figures[ALERT_TURNS][("again",)] == 2
 
 
 async def test_after_the_last_one_the_first_is_told_again_and_the_record_stays_small(house: House) -> None:

@@ -1,0 +1,1 @@
+"""Strict checks of every configuration file; one module for each kind of file."""
