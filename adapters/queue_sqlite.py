@@ -47,17 +47,18 @@ class SqliteQueue:
         deadline = time.monotonic() + wait_s
         pause = FIRST_POLL_S
         with self._arrivals.listen() as arrived:
-            while True:
+            while stop is None or not stop.is_set():
                 arrived.clear()
                 next_visible = self._database.read(lambda connection: table.next_visible(connection, self._name))
                 hidden_s = float("inf") if next_visible is None else (next_visible - self._now()) / 1000
                 if hidden_s <= 0 and (deliveries := await self._claim(max_messages, visibility_s)):
                     return deliveries
                 left_s = deadline - time.monotonic()
-                if left_s <= 0 or (stop is not None and stop.is_set()):
-                    return ()
+                if left_s <= 0:
+                    break
                 await _wait(arrived, min(pause, left_s, max(hidden_s, 0.001)))
                 pause = min(pause * POLL_GROWTH, LONGEST_POLL_S)
+        return ()
 
     async def extend(self, delivery: Delivery, *, visibility_s: float) -> None:
         await self._show_again(delivery, visibility_s)

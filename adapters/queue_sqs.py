@@ -84,6 +84,8 @@ class SqsQueue:
     async def receive(
         self, *, max_messages: int, wait_s: float, visibility_s: float, stop: asyncio.Event | None = None
     ) -> tuple[Delivery, ...]:
+        if stop is not None and stop.is_set():
+            return ()
         deadline = time.monotonic() + wait_s
         found = await self._poll(max_messages, wait_s, visibility_s)
         while not found:

@@ -82,7 +82,8 @@ class Queue(Protocol):
     ) -> tuple[Delivery, ...]:
         """Up to `max_messages`, waiting up to `wait_s` for the first; about the oldest first.
 
-        Once `stop` is set the waiting ends as soon as the queue allows, with what it has given until then.
+        Once `stop` is set nothing more is asked for, and a waiting that is under way ends as soon as the queue allows,
+        with what it has given until then.
         """
         ...
 
