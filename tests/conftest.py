@@ -11,6 +11,8 @@ from adapters.embedder_onnx import OnnxEmbedder
 from adapters.knowledge_chroma import ChromaKnowledge
 from core.settings import Settings, load_settings
 
+pytest_plugins = ("tests.house", "tests.traces")
+
 
 def pytest_configure() -> None:
     """Ray reads its proxy variables when it is imported, which test modules do."""

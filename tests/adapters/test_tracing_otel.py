@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,23 +16,8 @@ from core.errors import NotFound, SystemUnavailable
 SECRET = "Marisol wrote: the key is under the mat"
 
 
-@pytest.fixture
-def receiver() -> Iterator[TraceReceiver]:
-    with TraceReceiver() as found:
-        yield found
-
-
 def opened(url: str, sampling_ratio: float = 1.0) -> OtelTracer:
     return open_tracer(url, service="Tested", version="1.2", environment="test", sampling_ratio=sampling_ratio)
-
-
-@pytest.fixture
-def tracer(receiver: TraceReceiver) -> Iterator[OtelTracer]:
-    made = opened(receiver.url)
-    tracing.install(made)
-    yield made
-    tracing.install(None)
-    made.shutdown()
 
 
 def test_spans_lie_within_each_other(tracer: OtelTracer, receiver: TraceReceiver) -> None:

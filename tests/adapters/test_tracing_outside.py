@@ -1,7 +1,6 @@
 """What is seen of queues and of the systems of others, and what those see of a trace."""
 
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -16,7 +15,7 @@ from adapters.outbound_http import OutboundHttp
 from adapters.queue_events import decode, encode
 from adapters.queue_sqlite import SqliteQueue
 from adapters.traced_ports import traced_queue
-from adapters.tracing_otel import OtelTracer, open_tracer
+from adapters.tracing_otel import OtelTracer
 from core import tracing
 from core.message_tracing import process_span
 from core.ports.intelligence import LanguageModel
@@ -28,21 +27,6 @@ from tests.webhook_receiver import receiving
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 TRACE = {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01", "tracestate": "vendor=1"}
-
-
-@pytest.fixture
-def receiver() -> Iterator[TraceReceiver]:
-    with TraceReceiver() as found:
-        yield found
-
-
-@pytest.fixture
-def tracer(receiver: TraceReceiver) -> Iterator[OtelTracer]:
-    made = open_tracer(receiver.url, service="Tested", version="1", environment="test", sampling_ratio=1.0)
-    tracing.install(made)
-    yield made
-    tracing.install(None)
-    made.shutdown()
 
 
 def message(trace: dict[str, str] | None = None) -> QueueMessage:

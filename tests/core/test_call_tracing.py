@@ -3,13 +3,12 @@
 import asyncio
 import contextvars
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from aam.trace_receiver import TraceReceiver
-from adapters.tracing_otel import OtelTracer, open_tracer
+from adapters.tracing_otel import OtelTracer
 from bench.handles import LocalHandle
 from core import tracing
 from core.call_tracing import TracedHandle, continues_traces
@@ -57,21 +56,6 @@ class Elsewhere:
                 return await asyncio.get_running_loop().create_task(run(), context=contextvars.Context())
 
         return Method
-
-
-@pytest.fixture
-def receiver() -> Iterator[TraceReceiver]:
-    with TraceReceiver() as found:
-        yield found
-
-
-@pytest.fixture
-def tracer(receiver: TraceReceiver) -> Iterator[OtelTracer]:
-    made = open_tracer(receiver.url, service="Tested", version="1", environment="test", sampling_ratio=1.0)
-    tracing.install(made)
-    yield made
-    tracing.install(None)
-    made.shutdown()
 
 
 async def test_the_replicas_span_lies_within_the_callers(tracer: OtelTracer, receiver: TraceReceiver) -> None:

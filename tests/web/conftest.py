@@ -10,35 +10,14 @@ import pytest
 from fastapi import FastAPI
 
 from adapters.tokens import LocalTokens
-from bench.one_process import assembled
 from core.labels import Role
 from core.settings import Settings
-from deployments.ai_processing.deployment import AIProcessing
-from deployments.decision_simulation.deployment import DecisionSimulation
 from deployments.request_management.api.application import build_api
 from deployments.request_management.service import RequestManagementService
 from web.pages.sign_in import LOCAL_SESSION
 from web.sessions import Sessions, cookie_name
 
 BASE = "http://testserver"
-
-
-@pytest.fixture(scope="session")
-def ai(built_settings: Settings) -> AIProcessing:
-    return AIProcessing(built_settings)
-
-
-@pytest.fixture(scope="session")
-def decision(built_settings: Settings) -> DecisionSimulation:
-    return DecisionSimulation(built_settings)
-
-
-@pytest.fixture
-async def service(
-    settings: Settings, ai: AIProcessing, decision: DecisionSimulation
-) -> AsyncIterator[RequestManagementService]:
-    async with assembled(settings, ai, decision) as made:
-        yield made
 
 
 @pytest.fixture

@@ -9,14 +9,12 @@ import httpx
 import pytest
 
 from adapters.tokens import LocalTokens
-from bench.one_process import assembled
 from core.labels import Role
 from core.settings import Settings
-from deployments.ai_processing.deployment import AIProcessing
-from deployments.decision_simulation.deployment import DecisionSimulation
 from deployments.request_management.api.application import build_api
 from deployments.request_management.service import RequestManagementService
 from tests.deployments.request_management.erasure_world import opened, settle_in
+from tests.deployments.request_management.light import Light, open_light
 
 Client = Callable[..., httpx.AsyncClient]
 
@@ -39,24 +37,6 @@ def folder(lived_in: Path, tmp_path: Path) -> Path:
     """A copy of `lived_in` to change."""
     shutil.copytree(lived_in, tmp_path / "state")
     return tmp_path / "state"
-
-
-@pytest.fixture(scope="session")
-def ai(built_settings: Settings) -> AIProcessing:
-    return AIProcessing(built_settings)
-
-
-@pytest.fixture(scope="session")
-def decision(built_settings: Settings) -> DecisionSimulation:
-    return DecisionSimulation(built_settings)
-
-
-@pytest.fixture
-async def service(
-    settings: Settings, ai: AIProcessing, decision: DecisionSimulation
-) -> AsyncIterator[RequestManagementService]:
-    async with assembled(settings, ai, decision) as made:
-        yield made
 
 
 @pytest.fixture
@@ -100,3 +80,15 @@ def staff(client: Client) -> httpx.AsyncClient:
 @pytest.fixture
 def manager(client: Client) -> httpx.AsyncClient:
     return client(Role.MANAGER, "mia")
+
+
+@pytest.fixture
+async def light(tmp_path: Path) -> AsyncIterator[Light]:
+    async with open_light(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def light_staff(light: Light) -> AsyncIterator[httpx.AsyncClient]:
+    async with light.client(Role.STAFF, "sam") as client:
+        yield client

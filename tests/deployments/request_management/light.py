@@ -16,10 +16,12 @@ from core.errors import NotFound, ServiceUnavailable
 from core.labels import ApprovalTier, Role
 from core.ports.page import Page
 from core.ports.record_keeping import RecordKeeping
+from core.record import RequestRecord
+from core.request import RequestId
 from core.settings import Settings
 from deployments.request_management.api.application import build_api
 from deployments.request_management.service import RequestManagementService
-from tests.builders import NOON
+from tests.builders import NOON, build_event, build_full_record
 from tests.clock import ManualClock
 
 
@@ -77,6 +79,13 @@ class Light:
             headers["Authorization"] = f"Bearer {token}"
         transport = httpx.ASGITransport(self.application, raise_app_exceptions=False, client=(address, 1))
         return httpx.AsyncClient(transport=transport, base_url="http://testserver/api/v1", headers=headers)
+
+    async def seed(self, record: RequestRecord | None = None, **request: Any) -> RequestId:
+        """Store this record, or a full request with these fields, as one with a single event and nothing to send."""
+        record = record or build_full_record(**{"created_at": NOON, "updated_at": NOON} | request)
+        record = record.model_copy(update={"last_event": 1, "outbox": ()})
+        assert await self.ports.store.create(record, [build_event(1)])
+        return record.request.request_id
 
 
 @asynccontextmanager

@@ -2,22 +2,15 @@
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from core.labels import Role, Status
 from tests.builders import build_event, build_full_record
-from tests.deployments.request_management.light import Light, open_light
+from tests.deployments.request_management.light import Light
 
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-async def light(tmp_path: Path) -> AsyncIterator[Light]:
-    async with open_light(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The audit log first, limits for persons and addresses, and headers on every answer, over HTTP."""
 
-from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,6 @@ from core.request import RequestId
 from deployments.request_management.audit import KIND, PORTFOLIO, verify_all
 from tests.builders import build_event, build_full_record
 from tests.deployments.request_management.light import Light, open_light
-
-
-@pytest.fixture
-async def light(tmp_path: Path) -> AsyncIterator[Light]:
-    async with open_light(tmp_path) as made:
-        yield made
 
 
 async def stored_request(light: Light) -> str:

@@ -1,8 +1,6 @@
 """Nothing that a resident wrote, and nothing that says where they live, is logged above debug level."""
 
 import logging
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,18 +9,12 @@ from core.correlation import DiscreetFormatter
 from core.errors import StoreUnavailable
 from core.labels import Role, Status
 from tests.builders import build_event, build_full_record
-from tests.deployments.request_management.light import Light, open_light
+from tests.deployments.request_management.light import Light
 
 WORDS = "the boiler hisses in my bedroom"
 UNIT, PHONE, MAIL = "77XQ", "+1 212 555 0147", "ana.petrova@mail.example"
 SECRETS = (WORDS, "hisses", UNIT, PHONE, "555 0147", MAIL, "petrova")
 MESSAGE = f"{WORDS}; I live in {UNIT}, call {PHONE} or {MAIL}"
-
-
-@pytest.fixture
-async def light(tmp_path: Path) -> AsyncIterator[Light]:
-    async with open_light(tmp_path) as made:
-        yield made
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> str:

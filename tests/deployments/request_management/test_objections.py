@@ -1,7 +1,6 @@
 """What a resident says against the labels: kept and shown to staff once, and no label is changed by it."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,16 +14,10 @@ from core.request import RequestId
 from core.status import ENDED, UNJUDGED
 from deployments.request_management import corrections, erasure
 from deployments.request_management.objections import MOST_KEPT, object_to_labels
-from tests.builders import NOON, build_event, build_full_record, build_record
-from tests.deployments.request_management.light import Light, open_light
+from tests.builders import NOON, build_full_record, build_record
+from tests.deployments.request_management.light import Light
 
 OWNER = "RES_A_101"
-
-
-@pytest.fixture
-async def light(tmp_path: Path) -> AsyncIterator[Light]:
-    async with open_light(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture
@@ -34,10 +27,7 @@ async def owner(light: Light) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def seed(light: Light) -> RequestId:
-    record = build_full_record(status=Status.AWAITING_SELECTION, created_at=NOON, updated_at=NOON)
-    record = record.model_copy(update={"last_event": 1, "outbox": ()})
-    assert await light.ports.store.create(record, [build_event(1)])
-    return record.request.request_id
+    return await light.seed(status=Status.AWAITING_SELECTION)
 
 
 async def stored(light: Light, request_id: RequestId) -> RequestRecord:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -17,7 +16,7 @@ from deployments.ai_processing.deployment import AIProcessing
 from deployments.decision_simulation.deployment import DecisionSimulation
 from deployments.request_management.api.application import build_api
 from tests.builders import build_event, build_full_record
-from tests.deployments.request_management.light import Light, open_light
+from tests.deployments.request_management.light import Light
 from tests.deployments.request_management.test_story import EMERGENCY, PARCEL, QUESTION
 
 OPERATIONS = build_api(lambda: cast(Any, None), Settings()).openapi()["paths"]
@@ -79,12 +78,6 @@ def test_an_answer_that_breaks_its_description_is_found() -> None:
         ("response_schema_conformance", "GET /number"),
         ("not_a_server_error", "GET /broken"),
     }
-
-
-@pytest.fixture
-async def light(tmp_path: Path) -> AsyncIterator[Light]:
-    async with open_light(tmp_path) as made:
-        yield made
 
 
 def test_every_error_is_described_as_a_problem_document() -> None:

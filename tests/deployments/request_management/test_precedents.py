@@ -3,9 +3,7 @@
 import base64
 import math
 import struct
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,20 +14,8 @@ from hypothesis import strategies as st
 from core.labels import Role, Status
 from core.request import ResolutionNote
 from deployments.request_management.precedents import LEAST_LIKENESS, WINDOW, shortlist
-from tests.builders import NOON, build_event, build_full_record
-from tests.deployments.request_management.light import Light, open_light
-
-
-@pytest.fixture
-async def light(tmp_path: Path) -> AsyncIterator[Light]:
-    async with open_light(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def staff(light: Light) -> AsyncIterator[httpx.AsyncClient]:
-    async with light.client(Role.STAFF, "sam") as client:
-        yield client
+from tests.builders import NOON, build_full_record
+from tests.deployments.request_management.light import Light
 
 
 def vector(cosine: float) -> str:
@@ -44,9 +30,7 @@ async def seed(light: Light, cosine: float, *, embedder: str = "e/1", embedding:
     trace = record.trace.model_copy(
         update={"inputs": {"embedding": embedding or vector(cosine)}, "model_versions": {"embedder": embedder}}
     )
-    record = record.model_copy(update={"trace": trace, "last_event": 1, "outbox": ()})
-    assert await light.ports.store.create(record, [build_event(1)])
-    return record.request.request_id
+    return await light.seed(record.model_copy(update={"trace": trace}))
 
 
 async def similar(client: httpx.AsyncClient, request_id: str, **query: Any) -> list[dict[str, Any]]:
@@ -55,7 +39,7 @@ async def similar(client: httpx.AsyncClient, request_id: str, **query: Any) -> l
     return answer.json()["items"]
 
 
-async def test_the_most_alike_come_first_with_what_was_done(light: Light, staff: httpx.AsyncClient) -> None:
+async def test_the_most_alike_come_first_with_what_was_done(light: Light, light_staff: httpx.AsyncClient) -> None:
     asked = await seed(light, 1.0)
     note = ResolutionNote(
         resolution_notes="New washer", actual_cost_usd=40.5, actual_hours=1.5, resolved_by="kim", resolved_at=NOON
@@ -66,7 +50,7 @@ async def test_the_most_alike_come_first_with_what_was_done(light: Light, staff:
     )  # fmt: skip
     open_one = await seed(light, 0.9)
     await seed(light, LEAST_LIKENESS - 0.01)
-    found = await similar(staff, asked)
+    found = await similar(light_staff, asked)
     assert [one["request_id"] for one in found] == [open_one, done]
     told = found[1]
     assert told["likeness"] == pytest.approx(0.7)
@@ -75,12 +59,12 @@ async def test_the_most_alike_come_first_with_what_was_done(light: Light, staff:
     assert told["first_words"].startswith("The tap drips")
     assert len(told["first_words"]) <= 160
     assert found[0]["resolved_at"] is None
-    assert [one["request_id"] for one in await similar(staff, asked, limit=1)] == [open_one]
+    assert [one["request_id"] for one in await similar(light_staff, asked, limit=1)] == [open_one]
 
 
-async def test_other_buildings_are_told_of_to_their_staff_only(light: Light, staff: httpx.AsyncClient) -> None:
+async def test_other_buildings_are_told_of_to_their_staff_only(light: Light, light_staff: httpx.AsyncClient) -> None:
     asked, elsewhere = await seed(light, 1.0), await seed(light, 0.8, building_id="B")
-    assert [one["request_id"] for one in await similar(staff, asked)] == [elsewhere]
+    assert [one["request_id"] for one in await similar(light_staff, asked)] == [elsewhere]
     for buildings, expected in ((["A"], []), (["A", "C"], []), (["A", "B"], [elsewhere])):
         async with light.client(Role.STAFF, "bea", buildings=buildings) as some:
             assert [one["request_id"] for one in await similar(some, asked)] == expected
@@ -90,19 +74,19 @@ async def test_other_buildings_are_told_of_to_their_staff_only(light: Light, sta
         assert (await resident.get(f"/requests/{asked}/similar")).status_code == 403
 
 
-async def test_what_can_not_be_compared_is_left_out(light: Light, staff: httpx.AsyncClient) -> None:
+async def test_what_can_not_be_compared_is_left_out(light: Light, light_staff: httpx.AsyncClient) -> None:
     asked = await seed(light, 1.0)
     await seed(light, 1.0, embedder="e/2")
     await seed(light, 1.0, embedding=base64.b64encode(b"123").decode())
     long_ago = NOON - WINDOW - timedelta(days=1)
     await seed(light, 1.0, created_at=long_ago, updated_at=long_ago)
-    assert await similar(staff, asked) == []
+    assert await similar(light_staff, asked) == []
 
 
-async def test_the_number_is_checked(light: Light, staff: httpx.AsyncClient) -> None:
+async def test_the_number_is_checked(light: Light, light_staff: httpx.AsyncClient) -> None:
     asked = await seed(light, 1.0)
     for wrong in (0, 21, "many"):
-        assert (await staff.get(f"/requests/{asked}/similar", params={"limit": wrong})).status_code == 422
+        assert (await light_staff.get(f"/requests/{asked}/similar", params={"limit": wrong})).status_code == 422
 
 
 WORDS = ("tap", "drips", "lift", "noise", "parcel", "cold")

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,8 +11,7 @@ from core.errors import ServiceUnavailable
 from core.execution_labels import ExecutionStatus
 from core.labels import Role, Status
 from core.request import ExecutionId, ExecutionSummary, RequestId
-from tests.builders import NOON, build_event, build_full_record
-from tests.deployments.request_management.light import Light, open_light
+from tests.deployments.request_management.light import Light
 
 WORK = ExecutionSummary(execution_id=ExecutionId("EXE_1"), status=ExecutionStatus.SUCCEEDED)
 DONE = {"resolution_notes": "Replaced the washer"}
@@ -34,12 +32,6 @@ class Jobs:
 
 
 @pytest.fixture
-async def light(tmp_path: Path) -> AsyncIterator[Light]:
-    async with open_light(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
 def jobs(light: Light, monkeypatch: pytest.MonkeyPatch) -> Jobs:
     made = Jobs()
     monkeypatch.setattr(light.service.requests, "_jobs", made)
@@ -53,11 +45,7 @@ async def sam(light: Light) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def seed(light: Light, **fields: Any) -> RequestId:
-    fields = {"status": Status.IN_PROGRESS, "execution": WORK} | fields
-    record = build_full_record(created_at=NOON, updated_at=NOON, **fields)
-    record = record.model_copy(update={"last_event": 1, "outbox": ()})
-    assert await light.ports.store.create(record, [build_event(1)])
-    return record.request.request_id
+    return await light.seed(**{"status": Status.IN_PROGRESS, "execution": WORK} | fields)
 
 
 async def status(light: Light, request_id: RequestId) -> Status:

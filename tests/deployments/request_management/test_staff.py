@@ -3,9 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
@@ -20,21 +18,12 @@ from core.record import RequestRecord
 from core.request import Approval, OptionId, RequestId
 from deployments.request_management import export
 from deployments.request_management.comments import add_comment
-from tests.builders import NOON, build_classification, build_event, build_full_record
-from tests.deployments.request_management.light import Light, open_light
-
-
-@pytest.fixture
-async def light(tmp_path: Path) -> AsyncIterator[Light]:
-    async with open_light(tmp_path) as made:
-        yield made
+from tests.builders import NOON, build_classification, build_full_record
+from tests.deployments.request_management.light import Light
 
 
 async def seed(light: Light, **request: Any) -> str:
-    fields: dict[str, Any] = {"status": Status.ESCALATED, "created_at": NOON, "updated_at": NOON} | request
-    record = build_full_record(**fields).model_copy(update={"last_event": 1, "outbox": ()})
-    assert await light.ports.store.create(record, [build_event(1)])
-    return record.request.request_id
+    return await light.seed(**{"status": Status.ESCALATED} | request)
 
 
 async def stored(light: Light, request_id: str) -> RequestRecord:

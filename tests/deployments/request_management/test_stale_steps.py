@@ -1,7 +1,6 @@
 """Steps with `If-Match`: one that was decided on an older version than the stored one does nothing."""
 
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,8 +8,7 @@ import pytest
 
 from core.labels import ApprovalTier, Role, Status
 from core.request import Approval, RequestId
-from tests.builders import NOON, build_event, build_full_record
-from tests.deployments.request_management.light import Light, open_light
+from tests.deployments.request_management.light import Light
 
 STEPS: Mapping[str, tuple[Status, Mapping[str, Any]]] = {
     "select-option": (Status.AWAITING_SELECTION, {"option_id": "option-0"}),
@@ -25,12 +23,6 @@ STEPS: Mapping[str, tuple[Status, Mapping[str, Any]]] = {
 
 
 @pytest.fixture
-async def light(tmp_path: Path) -> AsyncIterator[Light]:
-    async with open_light(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
 async def staff(light: Light) -> AsyncIterator[httpx.AsyncClient]:
     async with light.client(Role.MANAGER, "mia") as client:
         yield client
@@ -39,10 +31,7 @@ async def staff(light: Light) -> AsyncIterator[httpx.AsyncClient]:
 async def seed(light: Light, status: Status) -> RequestId:
     chosen = {"selected_option_id": "option-0", "approval": Approval(required=ApprovalTier.MANAGER)}
     selected = chosen if status is Status.AWAITING_APPROVAL else {}
-    record = build_full_record(status=status, created_at=NOON, updated_at=NOON, **selected)
-    record = record.model_copy(update={"last_event": 1, "outbox": ()})
-    assert await light.ports.store.create(record, [build_event(1)])
-    return record.request.request_id
+    return await light.seed(status=status, **selected)
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from aam.trace_receiver import SeenSpan, TraceReceiver
 from aam.trace_view import draw
 from adapters.tokens import LocalTokens
-from adapters.tracing_otel import OtelTracer, open_tracer
+from adapters.tracing_otel import OtelTracer
 from bench.one_process import assembled
 from core import tracing
 from core.labels import Role
@@ -35,21 +35,6 @@ WORDS = (
     "bearer",
     "eyj",
 )
-
-
-@pytest.fixture
-def receiver() -> Iterator[TraceReceiver]:
-    with TraceReceiver() as found:
-        yield found
-
-
-@pytest.fixture
-def tracer(receiver: TraceReceiver) -> Iterator[OtelTracer]:
-    opened = open_tracer(receiver.url, service="house", version="1", environment="test", sampling_ratio=1.0)
-    tracing.install(opened)
-    yield opened
-    tracing.install(None)
-    opened.shutdown()
 
 
 @asynccontextmanager
