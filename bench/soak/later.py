@@ -1,7 +1,7 @@
 """The weeks after the load: the sweeper with its clock moved ahead, in a process that is killed at moments by chance.
 
-`python -m bench.soak.later` is that process. Its clock stands at the next due time of the store, and jumps to the one
-after it as soon as nothing is left to do.
+`python -m bench.soak.later` is that process. Its clock begins at the last change in the store, and jumps to the next
+due time as soon as nothing is left to do.
 """
 
 import asyncio
@@ -70,8 +70,9 @@ async def live_on(settings: Settings) -> None:
         ExecutionHandle(present),
         clock,
     )
-    if (first := next_due(settings)) is not None:
-        clock.move_to(first + WINDOW)
+    if (last := last_change(settings)) is not None:
+        # Where one before this was killed: what that left in its queues is not to be days old at once.
+        clock.move_to(last)
     execution.start()
     service.start()
     print(READY, flush=True)
@@ -93,6 +94,12 @@ def next_due(settings: Settings) -> datetime | None:
     """When the next thing is due by itself; None for never."""
     found = query(settings.database, "SELECT min(next_action_at) FROM requests")[0][0]
     return None if found is None else from_millis(found)
+
+
+def last_change(settings: Settings) -> datetime | None:
+    """When the newest event of a request was written; None where there is none."""
+    found = query(settings.database, "SELECT max(json_extract(event, '$.at')) FROM events")[0][0]
+    return None if found is None else datetime.fromisoformat(found)
 
 
 async def _is_busy(settings: Settings, clock: MovedClock) -> bool:

@@ -16,6 +16,12 @@ from core.settings import ROOT
 
 SAID_WITHIN_S = 90.0
 """Replicas hand values over every ten seconds, and Serve's controller at its own pace."""
+MESSAGES = (
+    "My sink drips",
+    "When is the gym open?",
+    "Water is pouring through my bathroom ceiling and the light is flickering",
+)
+"""A problem, a question, and an emergency, by which work is ordered and somebody is called."""
 EXCUSED = {
     "up": "Prometheus writes it",
     "ray_serve_deployment_error_counter_total": "no replica raises here",
@@ -24,7 +30,6 @@ EXCUSED = {
     "ray_aam_selections_total": "nobody takes an option here",
     "ray_aam_corrections_total": "staff correct nothing here",
     "ray_aam_due_work_total": "nothing gets due here",
-    "ray_aam_executions_total": "nothing is carried out here",
     "ray_aam_model_drift": "it takes a hundred messages",
     "ray_aam_second_opinions_total": "there is no language model here",
     "ray_aam_shadow_labels_total": "there is no shadow here",
@@ -34,9 +39,6 @@ EXCUSED = {
     "ray_aam_language_model_seconds_bucket": "there is no language model here",
     "ray_aam_language_model_tokens_total": "there is no language model here",
     "ray_aam_language_model_cost_usd_total": "there is no language model here",
-    "ray_aam_outside_calls_total": "there is no outside system here",
-    "ray_aam_outside_seconds_bucket": "there is no outside system here",
-    "ray_aam_circuit_state": "there is no outside system here",
 }
 """Which series a healthy graph with a few requests may leave out, and why."""
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? ", re.MULTILINE)
@@ -53,8 +55,8 @@ def asked() -> set[str]:
 @pytest.fixture(scope="module")
 def said(graph: Graph) -> dict[str, set[str]]:
     """The labels of each series that the endpoints say, after some requests, once all that is wanted has come."""
-    with graph.client(Role.RESIDENT, "RES_A_101") as caller:
-        for text in ("My sink drips", "When is the gym open?", "My parcel is not in the locker"):
+    with graph.client(Role.RESIDENT, "RES_A_103") as caller:
+        for text in MESSAGES:
             caller.post("/requests", json={"message_text": text}).raise_for_status()
         # One that is refused.
         assert caller.get("/requests/none").status_code == 404

@@ -1,13 +1,16 @@
 """On real Ray: after a few requests the node's Prometheus endpoint shows what they must have emitted."""
 
 import time
+from collections.abc import Iterator
 
 import httpx
+import pytest
 from prometheus_client import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.running_graph import Graph
 from core import metrics as the
+from core.labels import Role
 from core.metrics import SERVE_LABELS, Metric, exported_name
 
 WITHIN_S = 90.0
@@ -63,6 +66,13 @@ def missing(families: dict[str, Family]) -> set[tuple[str, str]]:
             for sample in getattr(families.get(exported_name(metric)), "samples", ())
         )
     }
+
+
+@pytest.fixture
+def resident(graph: Graph) -> Iterator[httpx.Client]:
+    # Somebody of these tests alone: a third message about the same thing goes to staff.
+    with graph.client(Role.RESIDENT, "RES_A_102") as client:
+        yield client
 
 
 def drive(resident: httpx.Client) -> None:

@@ -65,9 +65,8 @@ class Production(Graph):
         """As `serve deploy` does it; False while the dashboard is not up yet."""
         url = f"http://127.0.0.1:{self.dashboard_port}/api/serve/applications/"
         try:
-            token = (Path.home() / ".ray" / "auth_token").read_text().strip()
-            answer = httpx.put(url, json=config, headers={"Authorization": f"Bearer {token}"}, timeout=30)
-        except (httpx.TransportError, FileNotFoundError):
+            answer = httpx.put(url, json=config, headers={"Authorization": f"Bearer {self.ray_token}"}, timeout=30)
+        except httpx.TransportError:
             return False
         assert answer.status_code < 400 or answer.status_code >= 500, answer.text
         return answer.status_code == 200

@@ -1,7 +1,7 @@
 """One request through the four deployments, each in a process of its own, is one trace."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from core.settings import Settings
 
 EMERGENCY = "Water is pouring through my bathroom ceiling, call Marisol Quintanilla"
 ARRIVE_WITHIN_S = 30.0
+SERVICES = {"RequestManagement", "AIProcessing", "DecisionSimulation", "Execution"}
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +44,16 @@ def submit(client: httpx.Client, correlation_id: str) -> None:
     assert answer.status_code == 201, answer.text
 
 
-def trace_of(receiver: TraceReceiver, correlation_id: str, *until: str) -> list[SeenSpan]:
-    """The call's trace, once there is a span of each name."""
+def trace_of(
+    receiver: TraceReceiver, correlation_id: str, *until: str, services: Set[str] = frozenset()
+) -> list[SeenSpan]:
+    """The call's trace, once there is a span of each name and one of each service, which send theirs on their own."""
     end = time.monotonic() + ARRIVE_WITHIN_S
     while time.monotonic() < end:
         for spans in receiver.traces().values():
             is_of_call = any(span.attributes.get("aam.correlation_id") == correlation_id for span in spans)
-            if is_of_call and set(until) <= {span.name for span in spans}:
+            names, seen = {span.name for span in spans}, {span.service for span in spans}
+            if is_of_call and names.issuperset(until) and seen >= services:
                 return spans
         receiver.wait(1.0)
     pytest.fail("\n".join(draw(spans) for spans in receiver.traces().values()))
@@ -58,13 +62,9 @@ def trace_of(receiver: TraceReceiver, correlation_id: str, *until: str) -> list[
 def test_a_request_is_one_trace_across_all_four_processes(traced: Graph, receiver: TraceReceiver) -> None:
     with traced.client(Role.RESIDENT, "RES_A_101") as resident:
         submit(resident, "call-1")
-    spans = trace_of(receiver, "call-1", "POST /api/v1/requests", "process executions", "process outcomes")
-    assert {span.service for span in spans} == {
-        "RequestManagement",
-        "AIProcessing",
-        "DecisionSimulation",
-        "Execution",
-    }
+    names = ("POST /api/v1/requests", "process executions", "process outcomes")
+    spans = trace_of(receiver, "call-1", *names, services=SERVICES)
+    assert {span.service for span in spans} == SERVICES
     known = {span.span_id: span for span in spans}
     assert [span.name for span in spans if span.parent_id not in known] == ["POST /api/v1/requests"]
     servers = {span.name: span for span in spans if span.kind == "server" and span.parent_id}
