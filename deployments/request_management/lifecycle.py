@@ -25,7 +25,7 @@ from deployments.request_management.commands import (
 )
 from deployments.request_management.ending import end_work
 from deployments.request_management.incident_lead import require_own_work
-from deployments.request_management.orders import set_selection_aside
+from deployments.request_management.orders import set_selection_aside, set_work_aside
 
 
 def open_record(record: RequestRecord, actor: str, now: datetime) -> Change:
@@ -177,6 +177,7 @@ def begin_again(draft: Draft, message: str) -> None:
     # What nothing could label was one where a safety rule had raised the alarm.
     emergency = draft.record.alarmed if labels is None else labels.emergency
     draft.move(Status.REOPENED, message)
+    set_work_aside(draft)
     draft.set(needs_attention=True, reopened=draft.record.request.reopened + 1)
     draft.send((reopening_notice(draft.record),))
     draft.record_fields["alarmed"] = False

@@ -63,9 +63,9 @@ class Operations:
     ) -> Execution:
         """Queue one action for a request, within what may be spent without anybody else's agreement.
 
-        A selected option is carried out as it is recorded, and again only after it could not be. Other jobs of one
-        request count together with it against the caller's limit, from the moment at which they are ordered: the
-        money and the command are one write.
+        A selected option is carried out as it is recorded, and again only after it could not be, or after a reopening,
+        when its cost counts once more. Other jobs of one request count together with it against the caller's limit,
+        from the moment at which they are ordered: the money and the command are one write.
         """
         access.require_role(principal, access.STAFF if order.action in PERSONS_ONLY else access.ANALYSTS)
         entry: EntryTerms | None = None
@@ -76,7 +76,7 @@ class Operations:
                 entry = await self._entry(order, record)
                 checked = check_order(record, order, entry)
                 least = LEAST_TIER.get(order.action, ApprovalTier.NONE)
-                if checked.cost_usd or least is not ApprovalTier.NONE:
+                if checked.needs_agreement or least is not ApprovalTier.NONE:
                     cost_usd = committed + checked.cost_usd
                     await self._require_authority(principal, request, checked.urgency, cost_usd, least)
             try:

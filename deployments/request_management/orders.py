@@ -40,7 +40,14 @@ class CheckedOrder:
     parameters: ActionParameters
     urgency: Urgency
     cost_usd: float
-    """What it may spend beside all that was agreed to before."""
+    """What it may spend beside all that counts as committed before."""
+    is_again: bool = False
+    """It carries the option out once more after a reopening, to which nobody has agreed yet."""
+
+    @property
+    def needs_agreement(self) -> bool:
+        """Whether it spends what nobody has agreed to."""
+        return self.cost_usd > 0 or self.is_again
 
 
 LEAST_TIER: Mapping[ActionKind, ApprovalTier] = {
@@ -91,7 +98,8 @@ def check_order(record: RequestRecord, order: ExecutionOrder, entry: EntryTerms 
         raise WrongState(f"The request is {request.status}; reopen it first.")
     require_orderable(record, order.action)
     cost_usd = parameters.cost_usd if option is None else 0.0
-    return CheckedOrder(option, parameters, judged_urgency(record), cost_usd)
+    is_again = option is not None and request.execution is None
+    return CheckedOrder(option, parameters, judged_urgency(record), cost_usd, is_again)
 
 
 def committed_usd(record: RequestRecord) -> float:
@@ -115,6 +123,18 @@ def set_selection_aside(draft: Draft) -> None:
         draft.record_fields["ordered_usd"] = committed_usd(record)
     draft.set(selected_option_id=None, approval=None, execution=None)
     draft.record_fields["selected_by"] = None
+
+
+def set_work_aside(draft: Draft) -> None:
+    """The selected option's work is over, whether done or cancelled: it may be ordered again, and both cost money.
+
+    What was given up stays, since it may be tried again as it is.
+    """
+    execution = draft.record.request.execution
+    if execution is None or execution.status is ExecutionStatus.DEAD_LETTERED:
+        return
+    draft.record_fields["ordered_usd"] = committed_usd(draft.record)
+    draft.set(execution=None)
 
 
 def place_order(

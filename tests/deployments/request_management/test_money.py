@@ -184,6 +184,53 @@ async def test_what_runs_already_is_not_ordered_again(stage: Stage) -> None:
         await order(stage, done, job(done, 10.0))
 
 
+def reopened() -> RequestRecord:
+    """Its work was ordered and cancelled as it was resolved, and then it was not done after all."""
+    resolved = lifecycle.resolve(in_progress(), "sam", "done", MORNING).record
+    return sent(lifecycle.reopen(resolved, "RES_A_101", "It drips", MORNING).record)
+
+
+async def test_after_a_reopening_the_option_is_ordered_once_more_and_costs_once_more(stage: Stage) -> None:
+    record = await stage.add(reopened())
+    assert (record.request.execution, record.ordered_usd, committed_usd(record)) == (None, DEAR, 2 * DEAR)
+    found = await asyncio.gather(*(order(stage, record, again(record)) for _ in range(3)), return_exceptions=True)
+    assert sum(isinstance(one, WrongState) for one in found) == 2
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+    (command,) = await stage.commands()
+    stored = await stage.get(record)
+    assert stored.request.execution is not None
+    assert stored.request.execution.execution_id == command.execution_id
+    assert stored.request.status is Status.IN_PROGRESS
+    done = heard(stored, "work_completed", usd=99.0)
+    assert done.request.status is Status.RESOLVED
+
+
+async def test_ordering_an_option_once_more_needs_who_may_agree_to_both(stage: Stage) -> None:
+    record = reopened()
+    record = await stage.add(record.model_copy(update={"ordered_usd": 100 * DEAR}))
+    with pytest.raises(ApprovalLimitExceeded):
+        await order(stage, record, again(record))
+    assert (await stage.get(record)).request.execution is None
+
+
+def test_what_was_given_up_stays_over_a_reopening_and_may_be_tried_again() -> None:
+    given_up = heard(in_progress(), "dead_lettered")
+    resolved = lifecycle.resolve(given_up, "sam", "done", MORNING).record
+    record = lifecycle.reopen(resolved, "RES_A_101", None, MORNING).record
+    assert record.request.execution is not None
+    assert record.request.execution.status is ExecutionStatus.DEAD_LETTERED
+    assert record.ordered_usd == 0.0
+
+
+def test_news_of_the_work_before_a_reopening_is_told_and_ends_nothing() -> None:
+    earlier = in_progress().request.execution
+    assert earlier is not None
+    record = heard(reopened(), "work_completed", earlier.execution_id, usd=70.0)
+    assert record.request.status is Status.REOPENED
+    assert cost(record) == 70.0
+
+
 async def test_a_word_to_somebody_costs_nothing(stage: Stage) -> None:
     record = await stage.add(in_progress())
     what = ExecutionOrder(
