@@ -125,6 +125,12 @@ def end_with_lead(record: RequestRecord, incident_id: str, title: str, now: date
     return draft.done()
 
 
+def ended_with_lead(record: RequestRecord) -> bool:
+    """Whether nobody by name resolved it, as `end_with_lead` does; staff, and who does its work, do so in theirs."""
+    resolution = record.request.resolution
+    return record.request.status is Status.RESOLVED and resolution is not None and resolution.resolved_by == SYSTEM
+
+
 def _told(record: RequestRecord, incident_id: str) -> str:
     return f"{incident_id}:ended:{record.request.reopened}"
 

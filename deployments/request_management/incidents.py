@@ -32,6 +32,7 @@ from deployments.request_management.incident_lead import leader_of
 from deployments.request_management.incident_proposals import Proposals, Turn
 from deployments.request_management.intake import named_home
 from deployments.request_management.likeness import Matter, duplicate_matches, incident_match, model
+from deployments.request_management.open_jobs import Jobs, cancel_open_jobs
 from deployments.request_management.peers import DecisionSimulation
 from deployments.request_management.similarity import matter_of, nearest_open
 
@@ -67,9 +68,12 @@ class Incidents:
         decision: DecisionSimulation,
         dispatcher: Dispatcher,
         clock: Callable[[], datetime],
+        jobs: Jobs | None = None,
     ) -> None:
+        """`jobs` were opened for requests, and end with them."""
         self._store = store
         self._documents = documents
+        self._jobs = jobs
         self._proposals = Proposals(documents, clock)
         self._decision = decision
         self._dispatcher = dispatcher
@@ -367,13 +371,15 @@ class Incidents:
                 if request_id not in {watch.lead for watch in watches}:
                     watches.append(await self._watch(request_id))
             elif present.status is IncidentStatus.ENDED:
-                await self._write(
+                ended = await self._write(
                     request_id,
                     lambda current: (
                         following.end_with_lead(current, present.incident_id, present.title, now)
                         or following.free(current, present.incident_id, now)
                     ),
                 )
+                if following.ended_with_lead(ended):
+                    await cancel_open_jobs(self._jobs, ended, SYSTEM)
         for request_id in present.left:
             await self._take_out(present, request_id)
         await self._tell_lead(present, residents, now)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from core.correlation import detached_context
@@ -19,6 +18,7 @@ from deployments.request_management.change import Change, made_by
 from deployments.request_management.commitments import Commitments, CommitmentsMoved
 from deployments.request_management.dispatch import CONFLICT_RETRIES, Dispatcher, change_record
 from deployments.request_management.idempotency import current_call, was_made
+from deployments.request_management.open_jobs import Jobs, cancel_open_jobs
 from deployments.request_management.orders import committed_usd, judged_urgency
 from deployments.request_management.peers import DecisionSimulation
 from deployments.request_management.revision import Revision
@@ -41,14 +41,6 @@ class NotDecided(WrongState):
     """The pipeline has not decided yet, or a person did in its place."""
 
     code = "not_decided"
-
-
-class Jobs(Protocol):
-    """The jobs that were opened for requests."""
-
-    async def cancel_work_orders(self, request_id: RequestId, *, by: str, reason: str) -> tuple[str, ...]:
-        """Cancel those of a request that are open. Raises `ServiceUnavailable`."""
-        ...
 
 
 class Requests:
@@ -145,7 +137,7 @@ class Requests:
 
         changed = await self._changed(request_id, step, if_match)
         if amendment.status is Status.RESOLVED:
-            await self._cancel_jobs(principal, changed.request)
+            await cancel_open_jobs(self._jobs, changed, principal.sub)
         return await self._revised(changed)
 
     async def _revised(self, record: RequestRecord) -> Request:
@@ -212,23 +204,10 @@ class Requests:
                 actual_hours=report.actual_hours,
             )
 
-        resolved = await self._change(request_id, step, if_match)
-        await self._cancel_jobs(principal, resolved)
-        return resolved
-
-    async def _cancel_jobs(self, principal: Principal, request: Request) -> None:
-        """Cancel the open jobs of a request that was just resolved.
-
-        After the change, so that no job is cancelled of a request that goes on. Where Execution does not answer, the
-        caller is told, and the same call, repeated, finds the request resolved and ends the jobs.
-        """
-        record = await self._store.get(request.request_id)
-        if self._jobs is None or record is None or not _has_work(record):
-            return
-        if request.status is not Status.RESOLVED or request.resolution is None:
-            return
-        reason = f"Cancelled, as its request was resolved: {request.resolution.resolution_notes}"
-        await self._jobs.cancel_work_orders(request.request_id, by=principal.sub, reason=reason)
+        # Where Execution does not answer, the same call, repeated, finds it resolved and ends the jobs.
+        resolved = await self._changed(request_id, step, if_match)
+        await cancel_open_jobs(self._jobs, resolved, principal.sub)
+        return resolved.request
 
     async def confirm(
         self, principal: Principal, request_id: str, comment: str | None, if_match: int | None = None
@@ -342,10 +321,6 @@ class Requests:
         if record.outbox:
             self._dispatcher.start(record)
         return record
-
-
-def _has_work(record: RequestRecord) -> bool:
-    return record.request.execution is not None or bool(record.orders) or record.ordered_usd > 0
 
 
 def _commitment(record: RequestRecord) -> tuple[float, str | None]:

@@ -87,7 +87,7 @@ class RequestManagementService:
         self._store = store
         self._ai, self._decision, self._execution = ai, decision, execution
         dispatcher = Dispatcher(store, executions, clock)
-        self.incidents = Incidents(store, ports.documents, decision, dispatcher, clock)
+        self.incidents = Incidents(store, ports.documents, decision, dispatcher, clock, execution)
         self.duplicates = Duplicates(store, self.incidents, decision, dispatcher, clock)
         pipeline = Pipeline(settings, store, ai, decision, dispatcher, clock, self.incidents.start, meter)
         self.idempotency = Idempotency(store, clock)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -52,6 +52,20 @@ class Peers:
             raise ServiceUnavailable("not here")
 
         return answer
+
+
+@dataclass
+class Jobs:
+    """Notes what is cancelled; does not answer while it is down."""
+
+    is_down: bool = False
+    cancelled: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+
+    async def cancel_work_orders(self, request_id: RequestId, *, by: str, reason: str) -> tuple[str, ...]:
+        if self.is_down:
+            raise ServiceUnavailable("not now")
+        self.cancelled.append((request_id, by, reason))
+        return ("WO-1",)
 
 
 @dataclass(frozen=True)

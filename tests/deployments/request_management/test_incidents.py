@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from core.errors import Forbidden, Invalid, NotFound, StoreUnavailable, WrongState
+from core.errors import Forbidden, Invalid, NotFound, ServiceUnavailable, StoreUnavailable, WrongState
+from core.execution_labels import ExecutionStatus
 from core.identity import Principal
 from core.labels import Category, Role, Status, Trade, Urgency
 from core.record import NextAction, RequestRecord
-from core.request import RequestId
+from core.request import ExecutionId, ExecutionSummary, RequestId
 from deployments.request_management import lifecycle
 from deployments.request_management.change import Draft
 from deployments.request_management.dispatch import change_record
@@ -23,7 +24,7 @@ from deployments.request_management.duplicates import SimilarQuestion
 from deployments.request_management.incident import Incident, IncidentStatus
 from tests.builders import build_classification, build_full_record
 from tests.deployments.request_management import light as light_module
-from tests.deployments.request_management.light import Light, Peers, open_light
+from tests.deployments.request_management.light import Jobs, Light, Peers, open_light
 
 STAFF = Principal("sam", Role.STAFF)
 HEAT = (
@@ -222,6 +223,32 @@ async def test_the_members_end_with_their_lead_and_may_be_reopened(light: Light)
     now = light.clock()
     reopened = lifecycle.reopen(await present(light, second), "RES_A_202", "still cold", now)
     assert reopened.record.request.status is Status.REOPENED
+
+
+async def test_work_that_a_member_had_ordered_ends_with_it(light: Light, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = Jobs(is_down=True)
+    monkeypatch.setattr(light.service.incidents, "_jobs", jobs)
+    work = ExecutionSummary(execution_id=ExecutionId("EXE_1"), status=ExecutionStatus.SUCCEEDED)
+    first, second, third = await cold(light, "101", "202", "303")
+
+    def order(current: RequestRecord) -> Any:
+        draft = Draft(current, light.clock(), "sam")
+        draft.set(execution=work)
+        return draft.done()
+
+    await change_record(light.ports.store, second.request.request_id, order)
+    (found,) = await incidents(light)
+    await light.service.incidents.accept(STAFF, found.incident_id, leader=first.request.request_id)
+    with pytest.raises(ServiceUnavailable):
+        await resolve(light, first)
+    # The lead's timer is still there, and tries again.
+    lead = await present(light, first)
+    assert NextAction.INCIDENT in lead.pending
+    jobs.is_down = False
+    await light.service.incidents.follow(lead)
+    assert [(request_id, by) for request_id, by, _ in jobs.cancelled] == [(second.request.request_id, "system")]
+    assert NextAction.INCIDENT not in (await present(light, first)).pending
+    assert (await present(light, third)).request.status is Status.RESOLVED
 
 
 async def test_a_withdrawn_lead_hands_the_incident_on(light: Light) -> None:

@@ -1,34 +1,18 @@
 """Staff resolve a request: what was ordered for it and nobody has closed is cancelled, and nothing else."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
 
-from core.errors import ServiceUnavailable
 from core.execution_labels import ExecutionStatus
 from core.labels import Role, Status
 from core.request import ExecutionId, ExecutionSummary, RequestId
-from tests.deployments.request_management.light import Light
+from tests.deployments.request_management.light import Jobs, Light
 
 WORK = ExecutionSummary(execution_id=ExecutionId("EXE_1"), status=ExecutionStatus.SUCCEEDED)
 DONE = {"resolution_notes": "Replaced the washer"}
-
-
-@dataclass
-class Jobs:
-    """Notes what is cancelled; does not answer while it is down."""
-
-    is_down: bool = False
-    cancelled: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
-
-    async def cancel_work_orders(self, request_id: RequestId, *, by: str, reason: str) -> tuple[str, ...]:
-        if self.is_down:
-            raise ServiceUnavailable("not now")
-        self.cancelled.append((request_id, by, reason))
-        return ("WO-1",)
 
 
 @pytest.fixture
