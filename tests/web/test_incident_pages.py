@@ -96,6 +96,23 @@ async def test_an_incident_is_read_and_accepted(sign_in: SignIn, staff: Person, 
     assert "Dismissed" in conflict.text
 
 
+async def test_of_members_that_are_not_shown_the_interface_chooses_the_leader(
+    sign_in: SignIn, staff: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.pages.incidents.SHOWN", 1)
+    first, second = await two_reports(sign_in)
+    here = f"/staff/incidents/{(await proposed(staff))['incident_id']}"
+    page = await staff.page(here)
+    assert leaders(page) == {first: False}
+    assert '<input type="radio" name="leader" value="" required checked>' in page
+    complete = await staff.page(f"{here}?all=1")
+    assert leaders(complete) == {first: True, second: False}
+    assert 'name="leader" value=""' not in complete
+    accepted = await staff.submit(page, f"{here}/accept", {"title": "No heating", "leader": ""})
+    assert "Accepted" in accepted.text
+    assert (await proposed(staff))["lead"] == first
+
+
 async def test_requests_are_put_in_and_taken_out(sign_in: SignIn, staff: Person) -> None:
     lead, other = await two_reports(sign_in)
     one = await proposed(staff)

@@ -182,6 +182,7 @@ async def _page(
     members, candidates, left = await asyncio.gather(
         *(_members(viewer, incident, incident[name], shown) for name in ("members", "candidates", "left"))
     )
+    hidden = 0 if everything else max(0, len(incident["members"]) - SHOWN)
     residents = {one.request["resident_id"] for one in members if one.request} | {*incident["subscribers"]}
     typed: Mapping[str, str] = form.fields if form else {}
     return render(
@@ -192,12 +193,13 @@ async def _page(
         members=members,
         candidates=candidates,
         left=left,
-        hidden=0 if everything else max(0, len(incident["members"]) - SHOWN),
+        hidden=hidden,
         told=await _told(viewer, sorted(residents)[:MOST_TOLD], incident["created_at"]),
         most_told=MOST_TOLD if len(residents) > MOST_TOLD else None,
         is_active=incident["status"] in ("Proposed", "Accepted"),
         title=typed.get("title") or incident["title"],
-        leader=typed.get("leader") or _suggested(members, incident["lead"]),
+        # Of members that were not read none is suggested: the interface, which reads all, chooses.
+        leader=typed.get("leader") or ("" if hidden else _suggested(members, incident["lead"])),
         add=typed.get("add", ""),
         remove=form.lists.get("remove", ()) if form else (),
         problem=problem,
