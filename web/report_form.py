@@ -13,15 +13,6 @@ from web.language import Words
 from web.rendering import new_key
 from web.wording import N_
 
-DAYS: Mapping[str, str] = {
-    "Monday": N_("Monday"),
-    "Tuesday": N_("Tuesday"),
-    "Wednesday": N_("Wednesday"),
-    "Thursday": N_("Thursday"),
-    "Friday": N_("Friday"),
-    "Saturday": N_("Saturday"),
-    "Sunday": N_("Sunday"),
-}
 SLOTS: Mapping[str, str] = {
     "8:00-12:00": N_("8 AM to noon"),
     "12:00-17:00": N_("Noon to 5 PM"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from web.wording import LABELS, N_
+from web.wording import DAYS, LABELS, N_
 
 DOCUMENT_KINDS: Mapping[str, str] = {
     "policy": N_("Policy"),
@@ -192,13 +192,7 @@ VALUES: Mapping[str, str] = {
     "issue_access_code": N_("Access code"),
     "alert_on_call": N_("Alert to the person on call"),
     "notify": N_("Message"),
-    "Monday": N_("Monday"),
-    "Tuesday": N_("Tuesday"),
-    "Wednesday": N_("Wednesday"),
-    "Thursday": N_("Thursday"),
-    "Friday": N_("Friday"),
-    "Saturday": N_("Saturday"),
-    "Sunday": N_("Sunday"),
+    **DAYS,
 }
 """Values that are labels, and keys that are such."""
 

@@ -8,6 +8,15 @@ def N_(text: str) -> str:
     return text
 
 
+DAYS: Mapping[str, str] = {
+    "Monday": N_("Monday"),
+    "Tuesday": N_("Tuesday"),
+    "Wednesday": N_("Wednesday"),
+    "Thursday": N_("Thursday"),
+    "Friday": N_("Friday"),
+    "Saturday": N_("Saturday"),
+    "Sunday": N_("Sunday"),
+}
 LABELS: Mapping[str, str] = {
     # Statuses.
     "Submitted": N_("Received"),

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from web.forms import Form
 from web.language import words_in
-from web.report_form import DAYS, Photo, Report, Wishes, choices, read_report, wishes_of
+from web.report_form import Photo, Report, Wishes, choices, read_report, wishes_of
+from web.wording import DAYS
 
 ENGLISH = words_in("en", "America/New_York")
 

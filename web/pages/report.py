@@ -15,10 +15,10 @@ from web.knowledge_words import plainly
 from web.open_requests import FOR_THE_RESIDENT, NEXT_STEPS, split_open
 from web.pages.photos import still_there, upload_all
 from web.rendering import new_key, render
-from web.report_form import DAYS, SLOTS, Report, choices, read_report, wishes_of
+from web.report_form import SLOTS, Report, choices, read_report, wishes_of
 from web.second_click import answer_of
 from web.viewer import Resident, Viewer
-from web.wording import N_
+from web.wording import DAYS, N_
 
 router = APIRouter()
 
